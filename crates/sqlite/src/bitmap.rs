@@ -1,0 +1,70 @@
+//! One bit for each page of a database.
+
+/// A set of page numbers, one bit each: 32 KiB for a database of 1 GiB in pages of 4 KiB.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bitmap {
+    words: Vec<u64>,
+    ones: u32,
+}
+
+impl Bitmap {
+    /// The empty set over pages `1..=pages`.
+    pub fn new(pages: u32) -> Self {
+        Self { words: vec![0; pages as usize / 64 + 1], ones: 0 }
+    }
+
+    /// Adds a page; pages beyond the set's range are a caller's mistake and ignored.
+    pub fn insert(&mut self, pgno: u32) {
+        if let Some(word) = self.words.get_mut(pgno as usize / 64) {
+            let bit = 1 << (pgno % 64);
+            self.ones += u32::from(*word & bit == 0);
+            *word |= bit;
+        }
+    }
+
+    /// Whether the page is in the set.
+    pub fn contains(&self, pgno: u32) -> bool {
+        self.words.get(pgno as usize / 64).is_some_and(|word| word & (1 << (pgno % 64)) != 0)
+    }
+
+    /// How many pages the set has.
+    pub fn len(&self) -> u32 {
+        self.ones
+    }
+
+    /// Whether the set has no page.
+    pub fn is_empty(&self) -> bool {
+        self.ones == 0
+    }
+
+    /// The pages in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        (0u32..).zip(&self.words).flat_map(|(index, &word)| {
+            let mut rest = word;
+            std::iter::from_fn(move || {
+                if rest == 0 {
+                    return None;
+                }
+                let bit = rest.trailing_zeros();
+                rest &= rest - 1;
+                Some(index * 64 + bit)
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bitmap;
+
+    #[test]
+    fn keeps_order_and_count() {
+        let mut set = Bitmap::new(200);
+        for pgno in [200, 1, 63, 64, 65, 1] {
+            set.insert(pgno);
+        }
+        assert_eq!(set.iter().collect::<Vec<_>>(), [1, 63, 64, 65, 200]);
+        assert_eq!(set.len(), 5);
+        assert!(set.contains(64) && !set.contains(66) && !set.contains(100_000));
+    }
+}

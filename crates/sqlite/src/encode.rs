@@ -1,0 +1,112 @@
+//! Writes the pages of an image as LTX.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use lifeboat_ltx::{Checksum, DatabaseChecksum, Encoder, Header, PageCrc};
+
+use crate::page_array::{PageArrayWriter, PageRecord};
+use crate::parallel::{Buffers, in_order};
+use crate::{Bitmap, Error, Image, Result};
+
+/// Bytes of the database that are read, hashed and handed on at once.
+const WINDOW: usize = 256 * 1024;
+
+/// What was written.
+#[derive(Debug)]
+pub struct Encoded<W> {
+    /// Where the file went, for its end.
+    pub out: W,
+    /// Pages in the file.
+    pub pages: u32,
+    /// The checksum of the database that the image is.
+    pub checksum: Checksum,
+}
+
+/// Writes the whole image as a base, and its page array.
+///
+/// `header` names the range, time and lineage; page size and commit must be the image's.
+/// `progress` is told the bytes of each window.
+pub fn encode_base<W: Write>(
+    image: &Image<'_>,
+    header: &Header,
+    out: W,
+    mut array: PageArrayWriter,
+    workers: usize,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Encoded<W>> {
+    let failed = |source| ltx_error(image, source);
+    let mut encoder = Encoder::new(out, header).map_err(failed)?;
+    let mut checksum = DatabaseChecksum::new();
+    let buffers = Buffers::default();
+    let page_size = image.page_size();
+    let size = page_size.bytes();
+    let per_window = (WINDOW / size).max(1) as u32;
+    let key = array.key().clone();
+    let mut pages = 0;
+    in_order(
+        image.page_count().div_ceil(per_window),
+        workers,
+        |window| {
+            let first = window * per_window + 1;
+            let count = per_window.min(image.page_count() - (first - 1)) as usize;
+            let mut buffer = buffers.take(count * size);
+            image.read(first, &mut buffer)?;
+            let digests: Vec<(u128, PageCrc)> = buffer
+                .chunks_exact(size)
+                .map(|page| (key.hash(page), PageCrc::of(page)))
+                .collect();
+            Ok((first, buffer, digests))
+        },
+        |(first, buffer, digests)| {
+            for ((pgno, page), (hash, crc)) in
+                (first..).zip(buffer.chunks_exact(size)).zip(digests)
+            {
+                if pgno == page_size.lock_page() {
+                    array.push(&PageRecord::default())?;
+                    continue;
+                }
+                let page_checksum =
+                    encoder.write_page_with_crc(pgno, page, crc).map_err(failed)?;
+                checksum.toggle(page_checksum);
+                array.push(&PageRecord::of(pgno, page, hash, page_checksum))?;
+                pages += 1;
+            }
+            progress(buffer.len() as u64);
+            buffers.give(buffer);
+            Ok(())
+        },
+    )?;
+    array.finish()?;
+    let (out, _) = encoder.finish().map_err(failed)?;
+    Ok(Encoded { out, pages, checksum: checksum.value() })
+}
+
+/// Writes the given pages of the image.
+///
+/// `progress` is told the bytes of each page.
+pub fn encode_changes<W: Write>(
+    image: &Image<'_>,
+    header: &Header,
+    changed: &Bitmap,
+    checksum: Checksum,
+    out: W,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Encoded<W>> {
+    let failed = |source| ltx_error(image, source);
+    let mut encoder = Encoder::new(out, header).map_err(failed)?;
+    let mut page = vec![0; image.page_size().bytes()];
+    let mut pages = 0;
+    for pgno in changed.iter().filter(|pgno| *pgno != image.page_size().lock_page()) {
+        image.read(pgno, &mut page)?;
+        encoder.write_page(pgno, &page).map_err(failed)?;
+        progress(page.len() as u64);
+        pages += 1;
+    }
+    let (out, _) = encoder.finish().map_err(failed)?;
+    Ok(Encoded { out, pages, checksum })
+}
+
+fn ltx_error(image: &Image<'_>, source: lifeboat_ltx::Error) -> Error {
+    Error::Ltx { operation: "write", path: PathBuf::from(image.path()), source }
+}

@@ -1,0 +1,49 @@
+//! Opening a database for reading without leaving a mark on it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::{Error, Result};
+
+/// How long to wait for a lock. Writers of a rollback journal keep readers out only while they
+/// write their pages back, but many of them in turn can do so for long.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// Opens a database read-only.
+///
+/// Read-only and without a checkpoint on close: the last connection to close a WAL database
+/// otherwise moves the log into the database and removes it, which is the application's to do.
+pub(crate) fn open_read_only(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let connection = Connection::open_with_flags(path, flags)
+        .map_err(|source| Error::sqlite("open", path, source))?;
+    prepare(&connection).map_err(|source| Error::sqlite("open", path, source))?;
+    Ok(connection)
+}
+
+/// Opens a private copy for writing, so that SQLite replays its journal.
+pub(crate) fn open_private(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let connection = Connection::open_with_flags(path, flags)
+        .map_err(|source| Error::sqlite("open", path, source))?;
+    prepare(&connection).map_err(|source| Error::sqlite("open", path, source))?;
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY)?;
+    // A malformed row of the schema would otherwise fail every statement; pages can be read.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    // No trigger or view of the application's schema runs code of ours.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    // A mapped file that is truncated kills the process with SIGBUS.
+    connection.pragma_update(None, "mmap_size", 0)
+}
