@@ -1,0 +1,133 @@
+//! What can go wrong with a repository.
+
+use lifeboat_storage::Key;
+
+/// The result of an operation on a repository.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A failed operation on a repository.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The storage failed; its own message says at what.
+    #[error(transparent)]
+    Storage(#[from] lifeboat_storage::Error),
+    /// There is no repository at the location.
+    #[error("no repository at {location}")]
+    NoRepository {
+        /// Where it was looked for.
+        location: String,
+    },
+    /// A restic repository that Lifeboat did not make.
+    #[error("{location} is a restic repository, not one of Lifeboat's")]
+    PlainRestic {
+        /// Where.
+        location: String,
+    },
+    /// There is a repository already.
+    #[error("{location} already holds a repository")]
+    AlreadyInitialized {
+        /// Where.
+        location: String,
+    },
+    /// The repository was written by a newer version.
+    #[error("repository {location} needs {feature:?}, which this version does not know")]
+    UnknownFeature {
+        /// Where.
+        location: String,
+        /// The feature or version that is not known.
+        feature: String,
+    },
+    /// The password unlocks no identity.
+    #[error("wrong password for repository {location}")]
+    WrongPassword {
+        /// Which repository.
+        location: String,
+    },
+    /// No identity is there to unlock.
+    #[error("repository {location} holds no identity that a password unlocks")]
+    NoIdentity {
+        /// Which repository.
+        location: String,
+    },
+    /// The public key that backups are sealed for is not the one it was.
+    #[error("the recipient of repository {location} has changed from {expected} to {found}")]
+    RecipientChanged {
+        /// Which repository.
+        location: String,
+        /// The recipient this machine has used so far.
+        expected: String,
+        /// The recipient that stands in the repository now.
+        found: String,
+    },
+    /// An object is not what it should be.
+    #[error("{key} is corrupt: {detail}")]
+    Corrupt {
+        /// The object.
+        key: Key,
+        /// What was expected and what was found.
+        detail: String,
+    },
+    /// An object cannot be unsealed.
+    #[error("cannot open {key}")]
+    Sealed {
+        /// The object.
+        key: Key,
+        /// What unsealing found.
+        #[source]
+        source: lifeboat_storage::Error,
+    },
+    /// An LTX file is damaged.
+    #[error("cannot read {key}")]
+    Ltx {
+        /// The object, or the first of its parts.
+        key: Key,
+        /// What the decoder found.
+        #[source]
+        source: lifeboat_ltx::Error,
+    },
+    /// A document cannot be parsed.
+    #[error("cannot parse {key}")]
+    Json {
+        /// The object.
+        key: Key,
+        /// What the parser found.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The files at hand do not lead to the transaction.
+    #[error("transaction {txid} of {lineage} cannot be restored: {detail}")]
+    NotRestorable {
+        /// The lineage's key.
+        lineage: String,
+        /// The wanted transaction.
+        txid: lifeboat_ltx::Txid,
+        /// How far the files lead.
+        detail: String,
+    },
+    /// A name of a host or source cannot be stored.
+    #[error("unusable name {name:?}: {reason}")]
+    Name {
+        /// The name.
+        name: String,
+        /// Which rule it breaks.
+        reason: &'static str,
+    },
+    /// A text is no identifier or time.
+    #[error("expected {expected}, found {found:?}")]
+    Parse {
+        /// What the text should have been.
+        expected: &'static str,
+        /// The text.
+        found: String,
+    },
+    /// More parts than names allow.
+    #[error("an ltx file of more than 9,999 parts cannot be stored")]
+    TooManyParts,
+}
+
+impl Error {
+    pub(crate) fn corrupt(key: &Key, detail: impl Into<String>) -> Self {
+        Self::Corrupt { key: key.clone(), detail: detail.into() }
+    }
+}

@@ -1,0 +1,199 @@
+//! Names of LTX objects, and the parts of large ones.
+
+use std::collections::BTreeMap;
+
+use lifeboat_ltx::{Txid, TxidRange};
+use lifeboat_storage::{Entry, Key};
+
+use crate::sealed::key;
+use crate::{Result, Time};
+
+/// A sealed LTX stream is cut after this many bytes.
+pub const PART_BYTES: u64 = 256 << 20;
+/// The most parts that names can number.
+pub(crate) const MAX_PARTS: u32 = 9_999;
+
+const SUFFIX: &str = ".ltx.zst.age";
+
+/// What the name of an LTX file says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LtxName {
+    /// 0 captures, 1 to 3 and 8 merges, 9 bases.
+    pub level: u8,
+    /// The first transaction.
+    pub min: Txid,
+    /// The last transaction.
+    pub max: Txid,
+    /// The time of the last transaction.
+    pub time: Time,
+}
+
+/// Which part of a file an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    /// The object is the file.
+    Whole,
+    /// One of several, from 1.
+    Numbered { number: u32, last: bool },
+}
+
+impl LtxName {
+    /// The transactions.
+    pub fn range(&self) -> TxidRange {
+        // Names with min > max are not parsed and not made.
+        TxidRange::new(self.min, self.max).unwrap_or(TxidRange::single(self.max))
+    }
+
+    /// The key of the file, or of a part of it, below a lineage's key.
+    pub(crate) fn key(&self, lineage: &Key, part: Part) -> Result<Key> {
+        let Self { level, min, max, time } = self;
+        let part = match part {
+            Part::Whole => String::new(),
+            Part::Numbered { number, last } => {
+                format!(".{number:04}{}", if last { ".last" } else { "" })
+            }
+        };
+        key(format!("{lineage}/ltx/{level}/{min}-{max}-{}{SUFFIX}{part}", time.name()))
+    }
+
+    /// Reads `<level>/<file>` of a key below a lineage's `ltx/`.
+    pub(crate) fn parse(path: &str) -> Option<(Self, Part)> {
+        let (level, file) = path.split_once('/')?;
+        let level: u8 = match level.as_bytes() {
+            [digit @ b'0'..=b'9'] => digit - b'0',
+            _ => return None,
+        };
+        let (stem, part) = file.split_once(SUFFIX)?;
+        let mut fields = stem.splitn(3, '-');
+        let min: Txid = fields.next()?.parse().ok()?;
+        let max: Txid = fields.next()?.parse().ok()?;
+        let time = Time::from_name(fields.next()?).ok()?;
+        if min > max {
+            return None;
+        }
+        Some((Self { level, min, max, time }, parse_part(part)?))
+    }
+}
+
+fn parse_part(text: &str) -> Option<Part> {
+    if text.is_empty() {
+        return Some(Part::Whole);
+    }
+    let text = text.strip_prefix('.')?;
+    let (digits, last) = match text.strip_suffix(".last") {
+        Some(digits) => (digits, true),
+        None => (text, false),
+    };
+    if digits.len() != 4 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number = digits.parse().ok().filter(|number| *number > 0)?;
+    Some(Part::Numbered { number, last })
+}
+
+/// A whole LTX file in a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LtxFile {
+    /// What its name says.
+    pub name: LtxName,
+    /// Its objects in the order of their bytes: one, or all parts.
+    pub objects: Vec<Entry>,
+}
+
+impl LtxFile {
+    /// Its sealed bytes.
+    pub fn size(&self) -> u64 {
+        self.objects.iter().map(|object| object.size).sum()
+    }
+
+    /// Its first object, which names it in messages.
+    pub(crate) fn first_key(&self) -> &Key {
+        &self.objects[0].key
+    }
+}
+
+/// Puts the objects of a lineage's `ltx/` together: whole files, and objects of files that are not.
+pub(crate) fn assemble(objects: Vec<(LtxName, Part, Entry)>) -> (Vec<LtxFile>, Vec<Entry>) {
+    let mut by_name: BTreeMap<LtxName, Vec<(Part, Entry)>> = BTreeMap::new();
+    for (name, part, entry) in objects {
+        by_name.entry(name).or_default().push((part, entry));
+    }
+    let (mut whole, mut partial) = (Vec::new(), Vec::new());
+    for (name, mut parts) in by_name {
+        parts.sort_by_key(|(part, _)| *part);
+        if parts[0].0 == Part::Whole {
+            // The whole object is used alone; parts beside it are of no use.
+            let (_, entry) = parts.remove(0);
+            whole.push(LtxFile { name, objects: vec![entry] });
+        } else if is_complete(&parts) {
+            let objects = parts.into_iter().map(|(_, entry)| entry).collect();
+            whole.push(LtxFile { name, objects });
+            continue;
+        }
+        partial.extend(parts.into_iter().map(|(_, entry)| entry));
+    }
+    (whole, partial)
+}
+
+/// Parts 1 to k, of which k alone is the last and the others have their full size.
+fn is_complete(parts: &[(Part, Entry)]) -> bool {
+    let count = parts.len();
+    count > 1
+        && (1..).zip(parts).all(|(expected, (part, entry))| match part {
+            Part::Whole => false,
+            Part::Numbered { number, last } => {
+                let is_last = expected as usize == count;
+                *number == expected
+                    && *last == is_last
+                    && (is_last || entry.size == PART_BYTES || cfg!(test))
+            }
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::{Entry, LtxName, Part, assemble};
+    use crate::sealed::key;
+
+    fn object(path: &str) -> (LtxName, Part, Entry) {
+        let (name, part) = LtxName::parse(path).unwrap();
+        let key = key(format!("databases/h/n/0000000000000001/ltx/{path}")).unwrap();
+        (name, part, Entry { key, size: 1, modified: SystemTime::UNIX_EPOCH })
+    }
+
+    const STEM: &str = "9/0000000000000001-000000000000000a-20261121T024900.123Z.ltx.zst.age";
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for suffix in ["", ".0001", ".0002.last", ".9999.last"] {
+            let path = format!("{STEM}{suffix}");
+            let (name, part) = LtxName::parse(&path).unwrap();
+            let lineage = key("databases/h/n/0000000000000001").unwrap();
+            let written = name.key(&lineage, part).unwrap();
+            assert_eq!(written.as_str(), format!("{lineage}/ltx/{path}"));
+        }
+        for suffix in [".1", ".0000", ".last", ".0001.first", "0001", ".0001.last.last", ".00001"] {
+            assert!(LtxName::parse(&format!("{STEM}{suffix}")).is_none(), "{suffix}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_whole_or_is_none() {
+        let cases: [(&[&str], usize); 8] = [
+            (&[""], 1),
+            (&[".0001", ".0002.last"], 1),
+            (&[".0001", ".0002", ".0003.last"], 1),
+            (&[".0001"], 0),
+            (&[".0001.last"], 0),
+            (&[".0002.last"], 0),
+            (&[".0001", ".0003.last"], 0),
+            (&["", ".0001"], 1),
+        ];
+        for (suffixes, expected) in cases {
+            let objects = suffixes.iter().map(|suffix| object(&format!("{STEM}{suffix}")));
+            assert_eq!(assemble(objects.collect()).0.len(), expected, "{suffixes:?}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! `backups/<host>/<time>-<id>.<rev>.json.zst.age`: a backup is its manifest.
+
+use std::collections::BTreeMap;
+
+use lifeboat_ltx::{Checksum, Txid};
+use lifeboat_storage::{Key, Storage, x25519};
+use serde::{Deserialize, Serialize};
+
+use crate::host_key::{HostKey, verify};
+use crate::sealed::{key, put_sealed, read_sealed};
+use crate::{BackupId, Error, LineageId, Result, Secrets, Time, encode_name, text};
+
+/// The version of the document that this program writes, and the newest it reads.
+pub const MANIFEST_VERSION: u32 = 1;
+
+const SUFFIX: &str = ".json.zst.age";
+
+/// A backup: which source stood at which point.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`MANIFEST_VERSION`].
+    pub version: u32,
+    /// The id.
+    pub id: BackupId,
+    /// From 1; the highest one counts.
+    pub revision: u32,
+    /// The host, as configured.
+    pub host: String,
+    /// What the machine calls itself.
+    pub hostname: String,
+    /// A name given by the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Tags given by the user.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// When the backup began; as in the key.
+    pub started: Time,
+    /// When all of it was stored.
+    pub finished: Time,
+    /// Program and version.
+    pub tool: String,
+    /// Sources that could not be read. Not empty: the backup is partial.
+    #[serde(default)]
+    pub problems: Vec<Problem>,
+    /// The sources.
+    pub sources: Vec<Source>,
+}
+
+/// A source that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Which source.
+    pub source: String,
+    /// Why.
+    pub error: String,
+}
+
+/// One source of a backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Source {
+    /// A database.
+    Database(Box<DatabaseSource>),
+    /// A kind that this version does not know: reported and left alone.
+    #[serde(other)]
+    Unknown,
+}
+
+impl Source {
+    /// The database, if it is one.
+    pub fn database(&self) -> Option<&DatabaseSource> {
+        match self {
+            Self::Database(database) => Some(database),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// The point at which a backup holds a database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseSource {
+    /// Its name.
+    pub name: String,
+    /// Its path on the host.
+    pub path: String,
+    /// The lineage.
+    pub lineage: LineageId,
+    /// The transaction, pinned.
+    #[serde(with = "text")]
+    pub txid: Txid,
+    /// When that transaction was captured.
+    pub time: Time,
+    /// Bytes in a page.
+    pub page_size: u32,
+    /// Pages.
+    pub page_count: u32,
+    /// Bytes of the restored file.
+    pub size_bytes: u64,
+    /// The LTX database checksum.
+    #[serde(with = "text")]
+    pub checksum: Checksum,
+    /// `wal` or `rollback`.
+    pub journal_mode: String,
+    /// A fingerprint of the schema, to compare for equality.
+    pub schema_sha256: Option<String>,
+    /// Rows by table; null where they could not be counted.
+    #[serde(default)]
+    pub tables: BTreeMap<String, Option<u64>>,
+    /// Permissions in octal.
+    pub mode: String,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Pages that differ from `changed_from`.
+    pub changed_pages: u32,
+    /// The transaction that the pages were compared with.
+    #[serde(with = "text::optional")]
+    pub changed_from: Option<Txid>,
+    /// Sealed bytes that this backup added.
+    pub stored_bytes: u64,
+    /// How long it took.
+    pub duration_ms: u64,
+    /// All sealed objects that a restore of the point needs.
+    pub objects: Vec<ObjectRef>,
+}
+
+/// A sealed object, named by its content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectRef {
+    /// Its key.
+    pub key: String,
+    /// Its bytes.
+    pub size: u64,
+    /// Their SHA-256 in hex.
+    pub sha256: String,
+}
+
+/// A manifest whose signature was verified, and the key that made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// The public key, 64 hex digits. Whether it may speak for the host is for the reader to know.
+    pub key: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SignatureLine {
+    key: String,
+    signature: String,
+}
+
+/// The name of a manifest.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BackupName {
+    /// When the backup began.
+    pub started: Time,
+    /// Its id.
+    pub id: BackupId,
+    /// Its revision.
+    pub revision: u32,
+    /// The host as it is encoded in keys.
+    pub host: String,
+}
+
+impl BackupName {
+    /// Reads a key below `backups/`; `None` for any other.
+    pub fn parse(key: &Key) -> Option<Self> {
+        let rest = key.as_str().strip_prefix("backups/")?;
+        let (host, file) = rest.split_once('/')?;
+        let (stem, revision) = file.strip_suffix(SUFFIX)?.rsplit_once('.')?;
+        let (started, id) = stem.rsplit_once('-')?;
+        let digits = revision.bytes().all(|byte| byte.is_ascii_digit());
+        Some(Self {
+            started: Time::from_name(started).ok()?,
+            id: id.parse().ok()?,
+            revision: revision.parse().ok().filter(|_| digits && !revision.starts_with('0'))?,
+            host: host.to_owned(),
+        })
+    }
+
+    /// The key of the manifest.
+    pub fn key(&self) -> Result<Key> {
+        let Self { started, id, revision, host } = self;
+        key(format!("backups/{host}/{}-{id}.{revision}{SUFFIX}", started.name()))
+    }
+}
+
+impl Manifest {
+    /// Its name.
+    pub fn name(&self) -> Result<BackupName> {
+        Ok(BackupName {
+            started: self.started,
+            id: self.id,
+            revision: self.revision,
+            host: encode_name(&self.host)?,
+        })
+    }
+
+    /// Signs, seals and writes it: from here on the backup exists.
+    pub(crate) fn write(
+        &self,
+        storage: &dyn Storage,
+        recipient: &x25519::Recipient,
+        host_key: &HostKey,
+    ) -> Result<()> {
+        let key = self.name()?.key()?;
+        let json = |source| Error::Json { key: key.clone(), source };
+        let mut lines = serde_json::to_vec(self).map_err(json)?;
+        let signature = host_key.sign(&lines);
+        lines.push(b'\n');
+        let line = SignatureLine { key: host_key.public(), signature };
+        lines.extend(serde_json::to_vec(&line).map_err(json)?);
+        lines.push(b'\n');
+        put_sealed(storage, &key, &lines, recipient)
+    }
+
+    /// Reads and verifies one.
+    pub(crate) fn read(storage: &dyn Storage, name: &BackupName, secrets: &Secrets) -> Result<Signed> {
+        let key = name.key()?;
+        let text = read_sealed(storage, &key, secrets)?;
+        let Some(end) = text.iter().position(|byte| *byte == b'\n') else {
+            return Err(Error::corrupt(&key, "it has no signature"));
+        };
+        let json = |source| Error::Json { key: key.clone(), source };
+        let line: SignatureLine = serde_json::from_slice(&text[end + 1..]).map_err(json)?;
+        if !verify(&line.key, &line.signature, &text[..end])? {
+            return Err(Error::corrupt(&key, "its signature does not fit its content"));
+        }
+        let manifest: Self = serde_json::from_slice(&text[..end]).map_err(json)?;
+        if manifest.version > MANIFEST_VERSION {
+            let feature = format!("manifest version {}", manifest.version);
+            return Err(Error::UnknownFeature { location: storage.location(), feature });
+        }
+        if manifest.name()? != *name {
+            return Err(Error::corrupt(&key, "its content belongs to another name"));
+        }
+        Ok(Signed { manifest, key: line.key })
+    }
+}

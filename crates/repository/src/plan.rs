@@ -1,0 +1,127 @@
+//! Which LTX files lead to a transaction: decided from names alone.
+
+use std::cmp::Reverse;
+
+use lifeboat_ltx::Txid;
+
+use crate::{LtxFile, Time};
+
+/// A transaction that can be restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Point {
+    /// When it was captured.
+    pub time: Time,
+    /// The transaction.
+    pub txid: Txid,
+}
+
+/// The files that lead to `target`, in the order of application; else how far they lead.
+///
+/// Always the file that goes furthest: whatever continues a shorter way continues a longer one too,
+/// so if there is a way, this finds it, and from the newest base that is not past the target.
+pub fn plan(files: &[LtxFile], target: Txid) -> Result<Vec<&LtxFile>, Option<Txid>> {
+    let mut current: Option<Txid> = None;
+    let mut chosen = Vec::new();
+    while current != Some(target) {
+        let next = files
+            .iter()
+            .filter(|file| file.name.max <= target && continues(file, current))
+            .max_by_key(|file| {
+                let name = &file.name;
+                (name.max, Reverse(name.min), name.level, Reverse(name.time))
+            });
+        let Some(next) = next else { return Err(current) };
+        chosen.push(next);
+        current = Some(next.name.max);
+    }
+    Ok(chosen)
+}
+
+fn continues(file: &LtxFile, current: Option<Txid>) -> bool {
+    match current {
+        None => file.name.range().is_base(),
+        Some(current) => {
+            file.name.max > current && current.next().is_some_and(|next| file.name.min <= next)
+        }
+    }
+}
+
+/// Every point that the files lead to, oldest first.
+pub fn points(files: &[LtxFile]) -> Vec<Point> {
+    let mut ends: Vec<Point> = files
+        .iter()
+        .map(|file| Point { time: file.name.time, txid: file.name.max })
+        .collect();
+    ends.sort_by_key(|point| (point.txid, point.time));
+    ends.dedup_by_key(|point| point.txid);
+    // An end can be reached if a file that ends there begins at a base or after a reached end.
+    let mut reached: Vec<Txid> = Vec::new();
+    ends.retain(|point| {
+        let found = files.iter().any(|file| {
+            file.name.max == point.txid
+                && (file.name.range().is_base()
+                    || reached.iter().any(|from| continues(file, Some(*from))))
+        });
+        if found {
+            reached.push(point.txid);
+        }
+        found
+    });
+    ends
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use lifeboat_ltx::Txid;
+    use lifeboat_storage::Entry;
+
+    use super::{plan, points};
+    use crate::sealed::key;
+    use crate::{LtxFile, LtxName, Time};
+
+    fn file(&(level, min, max): &(u8, u64, u64)) -> LtxFile {
+        let time = Time::from_millis(i64::try_from(max * 1000).unwrap());
+        let txid = |number| Txid::new(number).unwrap();
+        let key = key(format!("{level}/{min}-{max}")).unwrap();
+        LtxFile {
+            name: LtxName { level, min: txid(min), max: txid(max), time },
+            objects: vec![Entry { key, size: 1, modified: SystemTime::UNIX_EPOCH }],
+        }
+    }
+
+    #[test]
+    fn the_furthest_file_is_taken() {
+        type Files = &'static [(u8, u64, u64)];
+        let cases: &[(Files, u64, Result<Files, u64>)] = &[
+            (&[(9, 1, 1)], 1, Ok(&[(9, 1, 1)])),
+            (&[(9, 1, 1), (0, 2, 2), (0, 3, 3)], 3, Ok(&[(9, 1, 1), (0, 2, 2), (0, 3, 3)])),
+            (&[(9, 1, 1), (0, 2, 2), (0, 3, 3), (1, 2, 3)], 3, Ok(&[(9, 1, 1), (1, 2, 3)])),
+            (&[(9, 1, 1), (0, 2, 2), (1, 2, 3)], 2, Ok(&[(9, 1, 1), (0, 2, 2)])),
+            (&[(9, 1, 1), (9, 1, 5), (0, 6, 6)], 6, Ok(&[(9, 1, 5), (0, 6, 6)])),
+            (&[(9, 1, 1), (0, 3, 3)], 3, Err(1)),
+            (&[(0, 2, 2)], 2, Err(0)),
+            (&[(9, 1, 9)], 5, Err(0)),
+            (&[(9, 1, 4), (1, 2, 6)], 6, Ok(&[(9, 1, 4), (1, 2, 6)])),
+            (&[], 1, Err(0)),
+        ];
+        for (given, target, expected) in cases {
+            let files: Vec<_> = given.iter().map(file).collect();
+            let found = plan(&files, Txid::new(*target).unwrap());
+            let found = found
+                .map(|files| files.into_iter().cloned().collect::<Vec<_>>())
+                .map_err(|reached| reached.map_or(0, Txid::get));
+            let expected = expected.map(|files| files.iter().map(file).collect::<Vec<_>>());
+            assert_eq!(found, expected, "{given:?} to {target}");
+        }
+    }
+
+    #[test]
+    fn points_are_the_ends_that_can_be_reached() {
+        let files: Vec<_> =
+            [(9, 1, 2), (0, 3, 3), (0, 5, 5), (8, 3, 4), (0, 9, 9)].iter().map(file).collect();
+        let found: Vec<_> = points(&files).iter().map(|point| point.txid.get()).collect();
+        assert_eq!(found, [2, 3, 4, 5]);
+    }
+}

@@ -1,0 +1,177 @@
+//! Writes an LTX file: compressed, sealed, cut into parts.
+//!
+//! Nothing of a file counts before its last object has its name, because only then it is whole.
+//! [`LtxWriter::finish`] leaves that object without a name, so that the caller can make durable
+//! what it must remember before [`SealedLtx::publish`] gives it.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use lifeboat_storage::{
+    HashingWriter, Key, ObjectDigest, SealOptions, SealWriter, Storage, Upload, x25519,
+};
+
+use crate::ltx_file::{LtxName, MAX_PARTS, Part};
+use crate::{Error, ObjectRef, Result};
+
+/// Takes the bytes of an LTX file.
+pub struct LtxWriter {
+    seal: SealWriter<PartWriter>,
+}
+
+impl std::fmt::Debug for LtxWriter {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("LtxWriter")
+    }
+}
+
+impl LtxWriter {
+    pub(crate) fn begin(
+        storage: Arc<dyn Storage>,
+        lineage: &Key,
+        name: LtxName,
+        recipient: &x25519::Recipient,
+        part_bytes: u64,
+    ) -> Result<Self> {
+        let parts = PartWriter {
+            upload: Some(HashingWriter::new(storage.begin()?)),
+            storage,
+            lineage: lineage.clone(),
+            name,
+            part_bytes,
+            written: 0,
+            objects: Vec::new(),
+        };
+        let seal = SealWriter::new(parts, std::slice::from_ref(recipient), &SealOptions::default())?;
+        Ok(Self { seal })
+    }
+
+    /// Seals what is left. All bytes are written; the file is not visible yet.
+    pub fn finish(self) -> Result<SealedLtx> {
+        let (parts, stats) = self.seal.finish().map_err(own_error)?;
+        parts.finish(stats.plain_bytes)
+    }
+}
+
+impl Write for LtxWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.seal.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.seal.flush()
+    }
+}
+
+/// An error of the part writer, which travelled through the sealing stream.
+fn own_error(error: lifeboat_storage::Error) -> Error {
+    match error {
+        lifeboat_storage::Error::Stream { operation, source } => match source.downcast::<Error>() {
+            Ok(own) => own,
+            Err(source) => lifeboat_storage::Error::Stream { operation, source }.into(),
+        },
+        other => other.into(),
+    }
+}
+
+/// A sealed file whose last object waits for its name.
+pub struct SealedLtx {
+    upload: Box<dyn Upload>,
+    last_key: Key,
+    objects: Vec<ObjectRef>,
+    plain_bytes: u64,
+}
+
+impl std::fmt::Debug for SealedLtx {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "SealedLtx({})", self.last_key)
+    }
+}
+
+impl SealedLtx {
+    /// All objects of the file, in order.
+    pub fn objects(&self) -> &[ObjectRef] {
+        &self.objects
+    }
+
+    /// Bytes of the LTX file before compression.
+    pub fn plain_bytes(&self) -> u64 {
+        self.plain_bytes
+    }
+
+    /// Makes the file visible, durably.
+    pub fn publish(self) -> Result<Vec<ObjectRef>> {
+        self.upload.publish(&self.last_key)?;
+        Ok(self.objects)
+    }
+}
+
+/// Cuts the sealed stream into parts. Each full part is published once it is known not to be the
+/// last one.
+struct PartWriter {
+    storage: Arc<dyn Storage>,
+    lineage: Key,
+    name: LtxName,
+    part_bytes: u64,
+    upload: Option<HashingWriter<Box<dyn Upload>>>,
+    written: u64,
+    objects: Vec<ObjectRef>,
+}
+
+impl PartWriter {
+    fn next_part(&mut self) -> Result<()> {
+        let number = u32::try_from(self.objects.len()).unwrap_or(u32::MAX).saturating_add(1);
+        if number >= MAX_PARTS {
+            return Err(Error::TooManyParts);
+        }
+        let key = self.name.key(&self.lineage, Part::Numbered { number, last: false })?;
+        if let Some(upload) = self.upload.take() {
+            let (upload, digest) = upload.finish();
+            upload.publish(&key)?;
+            self.objects.push(object(&key, &digest));
+        }
+        self.upload = Some(HashingWriter::new(self.storage.begin()?));
+        self.written = 0;
+        Ok(())
+    }
+
+    fn finish(mut self, plain_bytes: u64) -> Result<SealedLtx> {
+        let part = match u32::try_from(self.objects.len()).unwrap_or(u32::MAX) {
+            0 => Part::Whole,
+            before => Part::Numbered { number: before + 1, last: true },
+        };
+        let last_key = self.name.key(&self.lineage, part)?;
+        let Some(upload) = self.upload.take() else {
+            return Err(Error::corrupt(&last_key, "its upload failed before"));
+        };
+        let (upload, digest) = upload.finish();
+        self.objects.push(object(&last_key, &digest));
+        Ok(SealedLtx { upload, last_key, objects: self.objects, plain_bytes })
+    }
+}
+
+fn object(key: &Key, digest: &ObjectDigest) -> ObjectRef {
+    ObjectRef { key: key.to_string(), size: digest.size, sha256: digest.sha256_hex() }
+}
+
+impl Write for PartWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        if self.written == self.part_bytes {
+            self.next_part().map_err(io::Error::other)?;
+        }
+        let Some(upload) = &mut self.upload else {
+            return Err(io::Error::other("the upload failed before"));
+        };
+        let room = usize::try_from(self.part_bytes - self.written).unwrap_or(usize::MAX);
+        let taken = upload.write(&bytes[..bytes.len().min(room)])?;
+        self.written += taken as u64;
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.upload.as_mut().map_or(Ok(()), Write::flush)
+    }
+}

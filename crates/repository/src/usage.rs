@@ -1,0 +1,58 @@
+//! What the objects of a repository take up, from one listing.
+
+use std::collections::BTreeMap;
+
+use lifeboat_storage::Key;
+
+use crate::{LtxName, Repository, Result};
+
+/// Sizes in bytes and numbers of objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// All objects.
+    pub objects: u64,
+    /// All bytes.
+    pub bytes: u64,
+    /// Backups.
+    pub backups: u64,
+    /// By host and database, as they stand in keys.
+    pub databases: BTreeMap<(String, String), DatabaseUsage>,
+}
+
+/// What one database takes up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DatabaseUsage {
+    /// Sealed bytes of bases.
+    pub base_bytes: u64,
+    /// Sealed bytes of captures and merges.
+    pub history_bytes: u64,
+    /// Objects of LTX files.
+    pub ltx_objects: u64,
+}
+
+/// Adds up what is in a repository.
+pub fn usage(repository: &Repository) -> Result<Usage> {
+    let mut usage = Usage { backups: repository.backups()?.len() as u64, ..Usage::default() };
+    for entry in repository.storage().list(None)? {
+        usage.objects += 1;
+        usage.bytes += entry.size;
+        if let Some((host, name, level)) = ltx_object(&entry.key) {
+            let database = usage.databases.entry((host, name)).or_default();
+            database.ltx_objects += 1;
+            *(if level == 9 { &mut database.base_bytes } else { &mut database.history_bytes }) +=
+                entry.size;
+        }
+    }
+    Ok(usage)
+}
+
+/// Host, database and level of an LTX object.
+fn ltx_object(key: &Key) -> Option<(String, String, u8)> {
+    let mut parts = key.as_str().strip_prefix("databases/")?.splitn(5, '/');
+    let (host, name, _lineage) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next()? != "ltx" {
+        return None;
+    }
+    let (ltx, _) = LtxName::parse(parts.next()?)?;
+    Some((host.to_owned(), name.to_owned(), ltx.level))
+}
