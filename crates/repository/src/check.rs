@@ -1,99 +1,45 @@
 //! Verifies a repository without changing it.
 //!
-//! From names and manifests alone it is known whether everything a backup needs is there in its
-//! full size. With `read_data` every object is read to its end too: SHA-256 against the manifests,
-//! age's authentication, the LTX file's own checksum, header against name, and the chain of
-//! database checksums from file to file.
+//! From names, sizes and manifests it is known whether everything that a backup needs is there in
+//! its full size. With `read_data` every object is read to its end too: SHA-256 against the
+//! manifests, age's authentication, the LTX file's own checksum, header against name, and the
+//! database checksums from file to file and up to the manifest.
+//!
+//! Some damage cannot be seen, because nothing in a repository vouches for these:
+//!
+//! - The times in the marker and the recipients, and the repository's id. Whoever remembers the id
+//!   outside of it can tell.
+//! - A wrapped identity, as long as one is there: whether it is whole shows when its password opens
+//!   it, which [`Repository::unlock`] did for one of them.
+//! - A manifest that is gone. Its pin remains and is told as unfinished; a former revision of it
+//!   would count again.
+//! - An origin that was replaced by that of another lineage of the same database. It is for people.
+//! - A file that no manifest names, as long as the lineage's newest transaction can still be
+//!   reached: it may have been removed after a merge.
+//!
+//! Backups are listed before databases, and data is written before its manifest: so a backup that
+//! is written during a check is either not seen or seen whole.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod backups;
+mod content;
+mod lineages;
+mod report;
 
-use lifeboat_ltx::{Checksum, DatabaseChecksum};
-use lifeboat_storage::Key;
+use std::collections::HashSet;
 
-use crate::{
-    BackupName, DatabaseAddress, DatabaseSource, Error, LineageAddress, LineageListing, LtxFile,
-    LtxName, Manifest, ObjectRef, Repository, Result, Secrets, open_ltx,
-};
+pub use self::report::{CheckReport, Finding};
+
+use self::backups::{BackedUp, Backup, Backups};
+use self::content::{check_way, read_lineage};
+use self::lineages::{Expected, Lineages};
+use crate::sealed::key;
+use crate::{BackupId, Error, LtxFile, Recipient, Repository, Result, Secrets};
 
 /// How thoroughly to check.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CheckOptions {
     /// Read every object to its end.
     pub read_data: bool,
-}
-
-/// Something wrong in a repository.
-#[derive(Debug)]
-pub struct Finding {
-    /// The object, or the lineage.
-    pub key: String,
-    /// What is wrong.
-    pub error: Error,
-}
-
-/// What a check found.
-#[derive(Debug, Default)]
-pub struct CheckReport {
-    /// Backups that can be restored, newest first.
-    pub restorable: Vec<BackupName>,
-    /// Backups that cannot, newest first.
-    pub lost: Vec<BackupName>,
-    /// LTX files looked at.
-    pub files: u64,
-    /// Sealed bytes read.
-    pub read_bytes: u64,
-    /// What is wrong.
-    pub findings: Vec<Finding>,
-    /// Objects of uploads that did not come to their end. They are no damage.
-    pub unfinished: Vec<String>,
-}
-
-impl CheckReport {
-    /// Whether nothing is wrong.
-    pub fn is_clean(&self) -> bool {
-        self.findings.is_empty()
-    }
-
-    fn found(&mut self, key: &Key, error: Error) {
-        self.findings.push(Finding { key: key.to_string(), error });
-    }
-}
-
-/// Checks a repository. `progress` is told the sealed bytes of each file that was read, and of all
-/// of them at first.
-pub fn check(
-    repository: &Repository,
-    secrets: &Secrets,
-    options: CheckOptions,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<CheckReport> {
-    let mut report = CheckReport::default();
-    let manifests = read_manifests(repository, secrets, &mut report)?;
-    let expected = expected_objects(manifests.iter().map(|(_, manifest)| manifest));
-    let mut lineages = read_lineages(repository, &mut report)?;
-    for (address, listing) in lineages.values() {
-        check_sizes(listing, &expected, &mut report);
-        check_reachable(address, listing, &mut report);
-    }
-    if options.read_data {
-        let total = lineages.values().flat_map(|(_, listing)| &listing.files).map(LtxFile::size);
-        progress(Progress::Total(total.sum()));
-        for (address, listing) in lineages.values_mut() {
-            read_files(repository, secrets, address, listing, &expected, &mut report, progress);
-        }
-    }
-    for (name, manifest) in manifests {
-        let mut whole = true;
-        for source in manifest.sources.iter().filter_map(|source| source.database()) {
-            if let Err(error) = check_source(&manifest, source, &lineages) {
-                whole = false;
-                report.found(&name.key()?, error);
-            }
-        }
-        let list = if whole { &mut report.restorable } else { &mut report.lost };
-        list.push(name);
-    }
-    Ok(report)
 }
 
 /// How far a check is.
@@ -105,183 +51,83 @@ pub enum Progress {
     Read(u64),
 }
 
-type Lineages = BTreeMap<Key, (LineageAddress, LineageListing)>;
-
-fn read_manifests(
+/// Checks a repository. `progress` is told the sealed bytes of each file that was read, and of all
+/// of them at first.
+///
+/// Fails only where nothing can be listed; everything else is a [`Finding`].
+pub fn check(
     repository: &Repository,
     secrets: &Secrets,
-    report: &mut CheckReport,
-) -> Result<Vec<(BackupName, Manifest)>> {
-    let mut manifests = Vec::new();
-    for name in repository.backups()? {
-        match repository.manifest(&name, secrets) {
-            Ok(signed) => manifests.push((name, signed.manifest)),
-            Err(error) => {
-                report.found(&name.key()?, error);
-                report.lost.push(name);
-            }
+    options: CheckOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<CheckReport> {
+    let mut report = CheckReport::default();
+    check_keys(repository, secrets, &mut report)?;
+    let names = repository.backups()?;
+    let ids: HashSet<BackupId> = names.iter().map(|name| name.id).collect();
+    let backups = Backups::read(repository, names, secrets, &mut report)?;
+    let expected = Expected { objects: &backups.expected, ids: &ids };
+    let mut lineages = lineages::list(repository, secrets, &expected, &mut report)?;
+    if options.read_data {
+        let files = lineages.values().flat_map(|lineage| &lineage.listing.files);
+        progress(Progress::Total(files.map(LtxFile::size).sum()));
+        for lineage in lineages.values_mut() {
+            let expected = &backups.expected;
+            read_lineage(repository, secrets, lineage, expected, &mut report, progress)?;
         }
     }
-    Ok(manifests)
-}
-
-fn expected_objects<'a>(
-    manifests: impl Iterator<Item = &'a Manifest>,
-) -> HashMap<String, ObjectRef> {
-    manifests
-        .flat_map(|manifest| &manifest.sources)
-        .filter_map(|source| source.database())
-        .flat_map(|database| &database.objects)
-        .map(|object| (object.key.clone(), object.clone()))
-        .collect()
-}
-
-fn read_lineages(repository: &Repository, report: &mut CheckReport) -> Result<Lineages> {
-    let mut lineages = BTreeMap::new();
-    for database in repository.databases()? {
-        for lineage in repository.lineages(&database)? {
-            let listing = repository.listing(&lineage)?;
-            report.files += listing.files.len() as u64;
-            report.unfinished.extend(listing.partial.iter().map(|entry| entry.key.to_string()));
-            lineages.insert(lineage.key().clone(), (lineage, listing));
-        }
+    for backup in backups.sound {
+        let whole = check_backup(&backup, &lineages, options, &mut report)?;
+        let list = if whole { &mut report.restorable } else { &mut report.lost };
+        list.push(backup.name);
     }
-    Ok(lineages)
+    report.lost.sort_by(|one, other| other.cmp(one));
+    Ok(report)
 }
 
-/// Sizes as listed against sizes as written down.
-fn check_sizes(
-    listing: &LineageListing,
-    expected: &HashMap<String, ObjectRef>,
-    report: &mut CheckReport,
-) {
-    for entry in listing.files.iter().flat_map(|file| &file.objects) {
-        let Some(object) = expected.get(entry.key.as_str()) else { continue };
-        if object.size != entry.size {
-            let detail = format!("expected {} bytes, found {}", object.size, entry.size);
-            report.found(&entry.key, Error::corrupt(&entry.key, detail));
-        }
+/// Without its identities a repository is lost as soon as the secrets at hand are; with another
+/// recipient, what is written from now on is.
+fn check_keys(repository: &Repository, secrets: &Secrets, report: &mut CheckReport) -> Result<()> {
+    if let Err(error) = repository.require_own_recipient(secrets) {
+        let key = match repository.recipient() {
+            Ok(recipient) => Recipient::key(recipient.generation)?,
+            Err(_) => error.key().cloned().map_or_else(|| key("recipients"), Ok)?,
+        };
+        report.found(&key, error);
     }
-}
-
-/// The newest transaction of a lineage can be reached, else something before it is missing.
-fn check_reachable(address: &LineageAddress, listing: &LineageListing, report: &mut CheckReport) {
-    if let Some(last) = listing.last()
-        && let Err(error) = listing.plan(address, last)
-    {
-        report.found(address.key(), error);
-    }
-}
-
-/// Everything that a source of a backup needs.
-fn check_source(manifest: &Manifest, source: &DatabaseSource, lineages: &Lineages) -> Result<()> {
-    let address =
-        DatabaseAddress::new(&manifest.host, &source.name)?.lineage(source.lineage)?;
-    let Some((_, listing)) = lineages.get(address.key()) else {
-        return Err(Error::corrupt(address.key(), "there is no such lineage"));
-    };
-    listing.plan(&address, source.txid)?;
-    if !listing.pins.contains(&(source.txid, manifest.id)) {
-        return Err(Error::corrupt(&address.pin(source.txid, manifest.id)?, "it is missing"));
-    }
-    if !listing.has_origin {
-        return Err(Error::corrupt(&address.origin()?, "it is missing"));
+    if Secrets::keys(repository.storage())?.is_empty() {
+        let location = repository.location();
+        report.found(&key("identities")?, Error::NoIdentity { location });
     }
     Ok(())
 }
 
-/// Reads all files of a lineage; damaged ones are taken out of the listing, so that what depends
-/// on them shows as lost unless there is another way.
-fn read_files(
-    repository: &Repository,
-    secrets: &Secrets,
-    address: &LineageAddress,
-    listing: &mut LineageListing,
-    expected: &HashMap<String, ObjectRef>,
+/// Whether all of a backup can be restored.
+fn check_backup(
+    backup: &Backup,
+    lineages: &Lineages,
+    options: CheckOptions,
     report: &mut CheckReport,
-    progress: &mut dyn FnMut(Progress),
-) {
-    if listing.has_origin
-        && let Err(error) = repository.origin(address, secrets)
-    {
-        report.found(address.key(), error);
-    }
-    let mut links: HashMap<LtxName, Link> = HashMap::new();
-    let mut damaged = HashSet::new();
-    for file in &listing.files {
-        match read_file(repository, secrets, address, file, expected) {
-            Ok(link) => {
-                links.insert(file.name, link);
-            }
-            Err(error) => {
-                report.found(file.first_key(), error);
-                damaged.insert(file.name);
-            }
+) -> Result<bool> {
+    let mut whole = true;
+    for point in &backup.points {
+        if let Err(error) = check_point(point, lineages, options) {
+            whole = false;
+            report.found(&backup.name.key()?, error);
         }
-        report.read_bytes += file.size();
-        progress(Progress::Read(file.size()));
-    }
-    listing.files.retain(|file| !damaged.contains(&file.name));
-    check_chain(listing, &links, report);
-}
-
-/// The database checksums at both ends of a file, as far as they are known.
-#[derive(Clone, Copy)]
-struct Link {
-    before: Option<Checksum>,
-    after: Option<Checksum>,
-}
-
-fn read_file(
-    repository: &Repository,
-    secrets: &Secrets,
-    address: &LineageAddress,
-    file: &LtxFile,
-    expected: &HashMap<String, ObjectRef>,
-) -> Result<Link> {
-    let node = address.id().node();
-    let (mut decoder, reader) = open_ltx(repository.storage(), file, node, expected, secrets)?;
-    let header = decoder.header().clone();
-    let mut page = Vec::new();
-    let mut all_pages = DatabaseChecksum::new();
-    while let Some((_, checksum)) =
-        decoder.next_page(&mut page).map_err(|error| reader.explain(error))?
-    {
-        all_pages.toggle(checksum);
-    }
-    decoder.finish().map_err(|error| reader.explain(error))?;
-    // A base holds every page, so that its own content tells the checksum.
-    let found = header.range.is_base().then(|| all_pages.value());
-    if let (Some(found), Some(stated)) = (found, header.checksum_after)
-        && found != stated
-    {
-        let detail = format!("its pages have checksum {found}, its header says {stated}");
-        return Err(Error::corrupt(file.first_key(), detail));
-    }
-    Ok(Link { before: header.checksum_before, after: found.or(header.checksum_after) })
-}
-
-/// Where one file ends and another begins, both must mean the same database.
-fn check_chain(
-    listing: &LineageListing,
-    links: &HashMap<LtxName, Link>,
-    report: &mut CheckReport,
-) {
-    let mut ends: HashMap<u64, Checksum> = HashMap::new();
-    for file in &listing.files {
-        let Some(after) = links.get(&file.name).and_then(|link| link.after) else { continue };
-        let first = *ends.entry(file.name.max.get()).or_insert(after);
-        if first != after {
-            let detail = format!("it leads to checksum {after}, another file to {first}");
-            report.found(file.first_key(), Error::corrupt(file.first_key(), detail));
+        let pinned = (point.txid, backup.name.id);
+        let lineage = lineages.get(point.lineage.key());
+        if lineage.is_some_and(|lineage| !lineage.listing.pins.contains(&pinned)) {
+            report.corrupt(&point.lineage.pin(pinned.0, pinned.1)?, "it is missing");
         }
     }
-    for file in &listing.files {
-        let Some(before) = links.get(&file.name).and_then(|link| link.before) else { continue };
-        let end = ends.get(&(file.name.min.get() - 1));
-        if let Some(end) = end.filter(|end| **end != before) {
-            let detail = format!("it continues checksum {before}, the file before it ends in {end}");
-            report.found(file.first_key(), Error::corrupt(file.first_key(), detail));
-        }
-    }
+    Ok(whole)
+}
+
+fn check_point(point: &BackedUp, lineages: &Lineages, options: CheckOptions) -> Result<()> {
+    let Some(lineage) = lineages.get(point.lineage.key()) else {
+        return Err(Error::corrupt(point.lineage.key(), "it is missing"));
+    };
+    let way = lineage.listing.plan(&point.lineage, point.txid)?;
+    if options.read_data { check_way(&way, &lineage.contents, point) } else { Ok(()) }
 }

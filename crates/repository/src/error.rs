@@ -24,6 +24,12 @@ pub enum Error {
         /// Where.
         location: String,
     },
+    /// The storage replaces objects, which a repository must never let happen.
+    #[error("{location} does not refuse to overwrite an object")]
+    Overwrites {
+        /// Where.
+        location: String,
+    },
     /// There is a repository already.
     #[error("{location} already holds a repository")]
     AlreadyInitialized {
@@ -86,6 +92,13 @@ pub enum Error {
         #[source]
         source: lifeboat_ltx::Error,
     },
+    /// An LTX file cannot be written, because it would be malformed.
+    #[error("cannot write an ltx file")]
+    Encode {
+        /// What the encoder refused.
+        #[source]
+        source: lifeboat_ltx::Error,
+    },
     /// A document cannot be parsed.
     #[error("cannot parse {key}")]
     Json {
@@ -127,6 +140,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// The object that it is about, where it is damage.
+    pub fn key(&self) -> Option<&Key> {
+        match self {
+            Self::Corrupt { key, .. }
+            | Self::Sealed { key, .. }
+            | Self::Ltx { key, .. }
+            | Self::Json { key, .. } => Some(key),
+            _ => None,
+        }
+    }
+
     pub(crate) fn corrupt(key: &Key, detail: impl Into<String>) -> Self {
         Self::Corrupt { key: key.clone(), detail: detail.into() }
     }

@@ -5,22 +5,24 @@ use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
 
 use lifeboat_ltx::Decoder;
-use lifeboat_storage::{HashingReader, Storage, Unsealed, unseal};
+use lifeboat_storage::{Entry, HashingReader, Key, ObjectDigest, Storage, Unsealed, unseal};
 
+use crate::create::digest_of;
 use crate::{Error, LtxFile, ObjectRef, Result, Secrets};
 
 /// An LTX file being read. Errors in the middle of it come as the decoder's I/O errors;
 /// [`LtxReader::explain`] turns them into what is wrong with which object.
 #[derive(Clone, Debug)]
 pub struct LtxReader {
-    key: lifeboat_storage::Key,
+    key: Key,
     damage: Arc<Mutex<Option<Error>>>,
 }
 
 /// Opens a file for reading.
 ///
 /// Its objects are compared with `expected` (by key) where they stand there. The header must say
-/// what the name says, and `node` is the lineage.
+/// what the name says, and `node` is the lineage. Whether the objects are the expected ones, and
+/// are whole, is known when [`Decoder::finish`] has succeeded.
 pub fn open_ltx(
     storage: &Arc<dyn Storage>,
     file: &LtxFile,
@@ -35,7 +37,7 @@ pub fn open_ltx(
             .objects
             .iter()
             .rev()
-            .map(|object| (object.clone(), expected.get(object.key.as_str()).cloned()))
+            .map(|object| (object.key.clone(), expected.get(object.key.as_str()).cloned()))
             .collect(),
         open: None,
         damage: reader.damage.clone(),
@@ -72,7 +74,16 @@ impl LtxReader {
     }
 
     fn sealed(&self, source: lifeboat_storage::Error) -> Error {
-        self.damage().unwrap_or(Error::Sealed { key: self.key.clone(), source })
+        if let Some(damage) = self.damage() {
+            return damage;
+        }
+        match source {
+            // The storage failed, which says nothing about the object.
+            lifeboat_storage::Error::Storage { .. } | lifeboat_storage::Error::NotFound { .. } => {
+                Error::Storage(source)
+            }
+            source => Error::Sealed { key: self.key.clone(), source },
+        }
     }
 
     fn damage(&self) -> Option<Error> {
@@ -80,17 +91,44 @@ impl LtxReader {
     }
 }
 
+/// Reads every part of a file by itself: what age refuses somewhere in the whole is in one of them.
+pub(crate) fn damaged_parts(
+    storage: &dyn Storage,
+    file: &LtxFile,
+    expected: &HashMap<String, ObjectRef>,
+) -> Vec<Error> {
+    let check = |object: &Entry| {
+        let Some(expected) = expected.get(object.key.as_str()) else { return Ok(()) };
+        compare(&object.key, expected, &digest_of(storage, &object.key)?)
+    };
+    file.objects.iter().filter_map(|object| check(object).err()).collect()
+}
+
+/// What was read of an object against what should have been.
+fn compare(key: &Key, expected: &ObjectRef, digest: &ObjectDigest) -> Result<()> {
+    if digest.size != expected.size {
+        let detail = format!("expected {} bytes, found {}", expected.size, digest.size);
+        return Err(Error::corrupt(key, detail));
+    }
+    let found = digest.sha256_hex();
+    if found != expected.sha256 {
+        let detail = format!("expected SHA-256 {}, found {found}", expected.sha256);
+        return Err(Error::corrupt(key, detail));
+    }
+    Ok(())
+}
+
 /// The parts of a file as one stream; size and SHA-256 of each are compared at its end.
 struct Parts {
     storage: Arc<dyn Storage>,
     /// The last first.
-    waiting: Vec<(lifeboat_storage::Entry, Option<ObjectRef>)>,
+    waiting: Vec<(Key, Option<ObjectRef>)>,
     open: Option<OpenPart>,
     damage: Arc<Mutex<Option<Error>>>,
 }
 
 struct OpenPart {
-    key: lifeboat_storage::Key,
+    key: Key,
     expected: Option<ObjectRef>,
     reader: HashingReader<Box<dyn Read + Send>>,
 }
@@ -98,25 +136,14 @@ struct OpenPart {
 impl Parts {
     fn end_part(&mut self) -> Result<()> {
         let Some(OpenPart { key, expected, reader }) = self.open.take() else { return Ok(()) };
-        let (_, digest) = reader.finish();
-        let Some(expected) = expected else { return Ok(()) };
-        if digest.size != expected.size {
-            let detail = format!("expected {} bytes, found {}", expected.size, digest.size);
-            return Err(Error::corrupt(&key, detail));
-        }
-        let found = digest.sha256_hex();
-        if found != expected.sha256 {
-            let detail = format!("expected SHA-256 {}, found {found}", expected.sha256);
-            return Err(Error::corrupt(&key, detail));
-        }
-        Ok(())
+        expected.map_or(Ok(()), |expected| compare(&key, &expected, &reader.finish().1))
     }
 
     fn next_part(&mut self) -> Result<bool> {
         self.end_part()?;
-        let Some((entry, expected)) = self.waiting.pop() else { return Ok(false) };
-        let reader = HashingReader::new(self.storage.read(&entry.key, None)?);
-        self.open = Some(OpenPart { key: entry.key, expected, reader });
+        let Some((key, expected)) = self.waiting.pop() else { return Ok(false) };
+        let reader = HashingReader::new(self.storage.read(&key, None)?);
+        self.open = Some(OpenPart { key, expected, reader });
         Ok(true)
     }
 

@@ -34,8 +34,10 @@ impl HostKey {
 
 /// Whether `signature` is the one of `public` over `bytes`; both as hex digits.
 pub(crate) fn verify(public: &str, signature: &str, bytes: &[u8]) -> Result<bool> {
-    let public = VerifyingKey::from_bytes(&from_hex(public)?)
-        .map_err(|_| Error::Parse { expected: "an Ed25519 public key", found: public.to_owned() })?;
+    let public = VerifyingKey::from_bytes(&from_hex(public)?).map_err(|_| Error::Parse {
+        expected: "an Ed25519 public key",
+        found: public.to_owned(),
+    })?;
     let signature = Signature::from_bytes(&from_hex(signature)?);
     Ok(public.verify_strict(bytes, &signature).is_ok())
 }

@@ -3,6 +3,7 @@
 use lifeboat_storage::secrecy::{ExposeSecret, SecretString};
 use lifeboat_storage::{Key, Storage, unwrap_with_passphrase, wrap_with_passphrase, x25519};
 
+use crate::create::create;
 use crate::ids::random_u64;
 use crate::sealed::{key, read_object};
 use crate::{Error, Result};
@@ -51,20 +52,16 @@ impl Secrets {
         let wrapped = wrap_with_passphrase(text.as_bytes(), password)?;
         let generation = self.identities.len();
         let key = key(format!("identities/{generation:04}-{:016x}.age", random_u64()))?;
-        Ok(storage.put(&key, &wrapped)?)
+        create(storage, &key, &wrapped)
     }
 
     /// Unwraps the newest identity that the password opens.
     ///
     /// [`Error::WrongPassword`] if it opens none.
     pub(crate) fn unlock(storage: &dyn Storage, password: &SecretString) -> Result<Self> {
-        let directory = key("identities")?;
-        let mut wrapped: Vec<Key> =
-            storage.list(Some(&directory))?.into_iter().map(|entry| entry.key).collect();
-        // The newest generation first: it holds the secrets of all before it.
-        wrapped.reverse();
         let mut refused = None;
-        for key in wrapped.iter().filter(|key| key.file_name().ends_with(".age")) {
+        // The newest generation first: it holds the secrets of all before it.
+        for key in Self::keys(storage)?.iter().rev() {
             let bytes = read_object(storage, key, IDENTITY_BYTES)?;
             match unwrap_with_passphrase(&bytes, password) {
                 Ok(text) => return Self::parse(key, &text),
@@ -74,10 +71,17 @@ impl Secrets {
                 }
                 // Wrapped for a person's key: not for a password to open.
                 Err(lifeboat_storage::Error::NotForUs) => {}
+                // Perhaps the very one that the password would have opened.
                 Err(source) => refused = Some(Error::Sealed { key: key.clone(), source }),
             }
         }
         Err(refused.unwrap_or_else(|| Error::NoIdentity { location: storage.location() }))
+    }
+
+    /// The keys of all wrapped identities, by generation.
+    pub(crate) fn keys(storage: &dyn Storage) -> Result<Vec<Key>> {
+        let entries = storage.list(Some(&key("identities")?))?;
+        Ok(entries.into_iter().map(|entry| entry.key).filter(is_identity).collect())
     }
 
     fn parse(key: &Key, text: &[u8]) -> Result<Self> {
@@ -91,4 +95,15 @@ impl Secrets {
         }
         Ok(Self { identities })
     }
+}
+
+/// Whether a key is `identities/<gen>-<id>.age`.
+fn is_identity(key: &Key) -> bool {
+    let name = key.as_str().strip_prefix("identities/").and_then(|name| name.strip_suffix(".age"));
+    name.and_then(|name| name.split_once('-')).is_some_and(|(generation, id)| {
+        generation.len() == 4
+            && generation.bytes().all(|byte| byte.is_ascii_digit())
+            && id.len() == 16
+            && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
 }

@@ -7,11 +7,14 @@
 //! durable before the next, and only the manifest makes a backup.
 
 mod check;
+mod create;
+mod deletion;
 mod error;
 mod fetch;
 mod host_key;
 mod identity;
 mod ids;
+mod init;
 mod lease;
 mod ltx_file;
 mod manifest;
@@ -36,7 +39,7 @@ pub use identity::Secrets;
 pub use ids::{BackupId, LineageId, RepositoryId};
 pub use ltx_file::{LtxFile, LtxName, PART_BYTES};
 pub use manifest::{
-    BackupName, DatabaseSource, Manifest, ObjectRef, Problem, Signed, Source, MANIFEST_VERSION,
+    BackupName, DatabaseSource, MANIFEST_VERSION, Manifest, ObjectRef, Problem, Signed, Source,
 };
 pub use marker::Marker;
 pub use names::{MAX_NAME_BYTES, encode_name};

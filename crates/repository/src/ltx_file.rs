@@ -113,7 +113,11 @@ impl LtxFile {
 }
 
 /// Puts the objects of a lineage's `ltx/` together: whole files, and objects of files that are not.
-pub(crate) fn assemble(objects: Vec<(LtxName, Part, Entry)>) -> (Vec<LtxFile>, Vec<Entry>) {
+/// All parts of a file but the last have `part_bytes`.
+pub(crate) fn assemble(
+    objects: Vec<(LtxName, Part, Entry)>,
+    part_bytes: u64,
+) -> (Vec<LtxFile>, Vec<Entry>) {
     let mut by_name: BTreeMap<LtxName, Vec<(Part, Entry)>> = BTreeMap::new();
     for (name, part, entry) in objects {
         by_name.entry(name).or_default().push((part, entry));
@@ -125,7 +129,7 @@ pub(crate) fn assemble(objects: Vec<(LtxName, Part, Entry)>) -> (Vec<LtxFile>, V
             // The whole object is used alone; parts beside it are of no use.
             let (_, entry) = parts.remove(0);
             whole.push(LtxFile { name, objects: vec![entry] });
-        } else if is_complete(&parts) {
+        } else if is_complete(&parts, part_bytes) {
             let objects = parts.into_iter().map(|(_, entry)| entry).collect();
             whole.push(LtxFile { name, objects });
             continue;
@@ -136,16 +140,15 @@ pub(crate) fn assemble(objects: Vec<(LtxName, Part, Entry)>) -> (Vec<LtxFile>, V
 }
 
 /// Parts 1 to k, of which k alone is the last and the others have their full size.
-fn is_complete(parts: &[(Part, Entry)]) -> bool {
+fn is_complete(parts: &[(Part, Entry)], part_bytes: u64) -> bool {
     let count = parts.len();
     count > 1
         && (1..).zip(parts).all(|(expected, (part, entry))| match part {
             Part::Whole => false,
             Part::Numbered { number, last } => {
                 let is_last = expected as usize == count;
-                *number == expected
-                    && *last == is_last
-                    && (is_last || entry.size == PART_BYTES || cfg!(test))
+                let sized = if is_last { entry.size > 0 } else { entry.size == part_bytes };
+                *number == expected && *last == is_last && sized
             }
         })
 }
@@ -157,10 +160,10 @@ mod tests {
     use super::{Entry, LtxName, Part, assemble};
     use crate::sealed::key;
 
-    fn object(path: &str) -> (LtxName, Part, Entry) {
+    fn object(path: &str, size: u64) -> (LtxName, Part, Entry) {
         let (name, part) = LtxName::parse(path).unwrap();
         let key = key(format!("databases/h/n/0000000000000001/ltx/{path}")).unwrap();
-        (name, part, Entry { key, size: 1, modified: SystemTime::UNIX_EPOCH })
+        (name, part, Entry { key, size, modified: SystemTime::UNIX_EPOCH })
     }
 
     const STEM: &str = "9/0000000000000001-000000000000000a-20261121T024900.123Z.ltx.zst.age";
@@ -181,19 +184,29 @@ mod tests {
 
     #[test]
     fn a_file_is_whole_or_is_none() {
-        let cases: [(&[&str], usize); 8] = [
-            (&[""], 1),
-            (&[".0001", ".0002.last"], 1),
-            (&[".0001", ".0002", ".0003.last"], 1),
-            (&[".0001"], 0),
-            (&[".0001.last"], 0),
-            (&[".0002.last"], 0),
-            (&[".0001", ".0003.last"], 0),
-            (&["", ".0001"], 1),
+        let cases: &[(&[(&str, u64)], usize)] = &[
+            (&[("", 9)], 1),
+            (&[(".0001", 5), (".0002.last", 1)], 1),
+            (&[(".0001", 5), (".0002.last", 5)], 1),
+            (&[(".0001", 5), (".0002", 5), (".0003.last", 2)], 1),
+            (&[("", 9), (".0001", 5)], 1),
+            (&[(".0001", 4), (".0002.last", 1)], 0),
+            (&[(".0001", 6), (".0002.last", 1)], 0),
+            (&[(".0001", 5), (".0002.last", 0)], 0),
+            (&[(".0001", 5)], 0),
+            (&[(".0001.last", 5)], 0),
+            (&[(".0002.last", 1)], 0),
+            (&[(".0001", 5), (".0003.last", 1)], 0),
+            (&[(".0001", 5), (".0002", 5)], 0),
+            (&[(".0001", 5), (".0002.last", 5), (".0003.last", 5)], 0),
         ];
-        for (suffixes, expected) in cases {
-            let objects = suffixes.iter().map(|suffix| object(&format!("{STEM}{suffix}")));
-            assert_eq!(assemble(objects.collect()).0.len(), expected, "{suffixes:?}");
+        for (parts, expected) in cases {
+            let objects =
+                parts.iter().map(|(suffix, size)| object(&format!("{STEM}{suffix}"), *size));
+            let (whole, partial) = assemble(objects.collect(), 5);
+            assert_eq!(whole.len(), *expected, "{parts:?}");
+            let used: usize = whole.iter().map(|file| file.objects.len()).sum();
+            assert_eq!(used + partial.len(), parts.len(), "{parts:?}");
         }
     }
 }

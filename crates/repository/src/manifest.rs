@@ -7,7 +7,8 @@ use lifeboat_storage::{Key, Storage, x25519};
 use serde::{Deserialize, Serialize};
 
 use crate::host_key::{HostKey, verify};
-use crate::sealed::{key, put_sealed, read_sealed};
+use crate::names::is_encoded_name;
+use crate::sealed::{key, parse_json, parse_versioned, put_sealed, read_sealed, to_json};
 use crate::{BackupId, Error, LineageId, Result, Secrets, Time, encode_name, text};
 
 /// The version of the document that this program writes, and the newest it reads.
@@ -72,6 +73,13 @@ impl Source {
     pub fn database(&self) -> Option<&DatabaseSource> {
         match self {
             Self::Database(database) => Some(database),
+            Self::Unknown => None,
+        }
+    }
+
+    pub(crate) fn into_database(self) -> Option<DatabaseSource> {
+        match self {
+            Self::Database(database) => Some(*database),
             Self::Unknown => None,
         }
     }
@@ -169,7 +177,7 @@ impl BackupName {
     /// Reads a key below `backups/`; `None` for any other.
     pub fn parse(key: &Key) -> Option<Self> {
         let rest = key.as_str().strip_prefix("backups/")?;
-        let (host, file) = rest.split_once('/')?;
+        let (host, file) = rest.split_once('/').filter(|(host, _)| is_encoded_name(host))?;
         let (stem, revision) = file.strip_suffix(SUFFIX)?.rsplit_once('.')?;
         let (started, id) = stem.rsplit_once('-')?;
         let digits = revision.bytes().all(|byte| byte.is_ascii_digit());
@@ -206,34 +214,44 @@ impl Manifest {
         recipient: &x25519::Recipient,
         host_key: &HostKey,
     ) -> Result<()> {
-        let key = self.name()?.key()?;
-        let json = |source| Error::Json { key: key.clone(), source };
-        let mut lines = serde_json::to_vec(self).map_err(json)?;
+        let name = self.name()?;
+        let key = name.key()?;
+        if BackupName::parse(&key) != Some(name) {
+            return Err(Error::corrupt(&key, "no manifest can have this name"));
+        }
+        // A later revision must not lose what only a newer version understands.
+        if self.sources.contains(&Source::Unknown) {
+            let feature = "the kind of one of its sources".to_owned();
+            return Err(Error::UnknownFeature { location: storage.location(), feature });
+        }
+        let mut lines = to_json(&key, self)?;
         let signature = host_key.sign(&lines);
         lines.push(b'\n');
         let line = SignatureLine { key: host_key.public(), signature };
-        lines.extend(serde_json::to_vec(&line).map_err(json)?);
+        lines.extend(to_json(&key, &line)?);
         lines.push(b'\n');
         put_sealed(storage, &key, &lines, recipient)
     }
 
     /// Reads and verifies one.
-    pub(crate) fn read(storage: &dyn Storage, name: &BackupName, secrets: &Secrets) -> Result<Signed> {
+    pub(crate) fn read(
+        storage: &dyn Storage,
+        name: &BackupName,
+        secrets: &Secrets,
+    ) -> Result<Signed> {
         let key = name.key()?;
         let text = read_sealed(storage, &key, secrets)?;
         let Some(end) = text.iter().position(|byte| *byte == b'\n') else {
             return Err(Error::corrupt(&key, "it has no signature"));
         };
-        let json = |source| Error::Json { key: key.clone(), source };
-        let line: SignatureLine = serde_json::from_slice(&text[end + 1..]).map_err(json)?;
-        if !verify(&line.key, &line.signature, &text[..end])? {
+        let (signed, line) = (&text[..end], &text[end + 1..]);
+        let line: SignatureLine = parse_json(&key, line)?;
+        let fits = verify(&line.key, &line.signature, signed)
+            .map_err(|error| Error::corrupt(&key, format!("its signature is none: {error}")))?;
+        if !fits {
             return Err(Error::corrupt(&key, "its signature does not fit its content"));
         }
-        let manifest: Self = serde_json::from_slice(&text[..end]).map_err(json)?;
-        if manifest.version > MANIFEST_VERSION {
-            let feature = format!("manifest version {}", manifest.version);
-            return Err(Error::UnknownFeature { location: storage.location(), feature });
-        }
+        let manifest: Self = parse_versioned(storage, &key, signed, MANIFEST_VERSION)?;
         if manifest.name()? != *name {
             return Err(Error::corrupt(&key, "its content belongs to another name"));
         }

@@ -1,7 +1,9 @@
 //! `lifeboat.json`: what a repository is.
 
+use lifeboat_storage::Storage;
 use serde::{Deserialize, Serialize};
 
+use crate::sealed::{key, parse_json, read_plain};
 use crate::{Error, RepositoryId, Result, Time};
 
 /// The format version this program writes, and the newest it reads.
@@ -9,7 +11,7 @@ pub(crate) const FORMAT_VERSION: u32 = 1;
 /// The key of the marker.
 pub(crate) const MARKER_KEY: &str = "lifeboat.json";
 
-/// The marker of a repository.
+/// The marker of a repository. Every member must be there: nothing else guards them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marker {
     /// The format version.
@@ -19,10 +21,8 @@ pub struct Marker {
     /// `sealed`; `litestream` is known and not supported yet.
     pub form: String,
     /// Features that a reader must know.
-    #[serde(default)]
     pub read: Vec<String>,
     /// Features that a writer must know.
-    #[serde(default)]
     pub write: Vec<String>,
     /// When the repository was made.
     pub created: Time,
@@ -40,18 +40,26 @@ impl Marker {
         }
     }
 
-    /// Refuses what this version cannot read.
-    pub(crate) fn require_readable(&self, location: &str) -> Result<()> {
-        let unknown = if self.lifeboat > FORMAT_VERSION {
-            Some(format!("format version {}", self.lifeboat))
-        } else if self.form != "sealed" {
-            Some(format!("form {}", self.form))
-        } else {
-            self.read.first().cloned()
-        };
-        unknown.map_or(Ok(()), |feature| {
-            Err(Error::UnknownFeature { location: location.to_owned(), feature })
-        })
+    /// Reads the marker, and refuses what this version cannot read. The version is looked at
+    /// first: a newer marker may have another shape.
+    pub(crate) fn read(storage: &dyn Storage) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Version {
+            lifeboat: u64,
+        }
+        let key = key(MARKER_KEY)?;
+        let bytes = read_plain(storage, &key)?;
+        let unknown = |feature| Error::UnknownFeature { location: storage.location(), feature };
+        let Version { lifeboat } = parse_json(&key, &bytes)?;
+        if lifeboat > u64::from(FORMAT_VERSION) {
+            return Err(unknown(format!("format version {lifeboat}")));
+        }
+        let marker: Self = parse_json(&key, &bytes)?;
+        if marker.form != "sealed" {
+            return Err(unknown(format!("form {}", marker.form)));
+        }
+        marker.read.first().map_or(Ok(()), |feature| Err(unknown(feature.clone())))?;
+        Ok(marker)
     }
 
     /// Refuses to write where this version does not know everything a writer must.

@@ -18,18 +18,13 @@ pub fn encode_name(name: &str) -> Result<String> {
     if name.is_empty() {
         return Err(Error::Name { name: name.to_owned(), reason: "it is empty" });
     }
-    if name.contains('\0') {
-        return Err(Error::Name { name: name.to_owned(), reason: "it has a NUL byte" });
-    }
     let mut encoded = String::new();
     let mut kept = 0;
     for (at, byte) in name.bytes().enumerate() {
-        match byte {
-            b'.' if at == 0 => encoded.push_str("%2e"),
-            b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-' => encoded.push(char::from(byte)),
-            _ => {
-                let _ = write!(encoded, "%{byte:02x}");
-            }
+        if stands_for_itself(at, byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02x}");
         }
         if encoded.len() <= KEPT_BYTES {
             kept = encoded.len();
@@ -45,9 +40,46 @@ pub fn encode_name(name: &str) -> Result<String> {
     Ok(encoded)
 }
 
+/// Whether a byte needs no escape at this place of a name.
+fn stands_for_itself(at: usize, byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-') || byte == b'.' && at > 0
+}
+
+/// Whether a part of a key is one that [`encode_name`] writes. Others are not ours.
+pub(crate) fn is_encoded_name(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        if byte != b'%' {
+            if !stands_for_itself(at, byte) {
+                return false;
+            }
+            at += 1;
+            continue;
+        }
+        let escaped = match bytes.get(at + 1..at + 3) {
+            Some(&[high, low]) => hex_digit(high).zip(hex_digit(low)),
+            _ => None,
+        };
+        if escaped.is_none_or(|(high, low)| stands_for_itself(at, high << 4 | low)) {
+            return false;
+        }
+        at += 3;
+    }
+    (1..=MAX_NAME_BYTES).contains(&bytes.len())
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::encode_name;
+    use super::{encode_name, is_encoded_name};
 
     /// The table of `docs/format.md`.
     #[test]
@@ -67,7 +99,17 @@ mod tests {
         ];
         for (name, encoded) in cases {
             assert_eq!(encode_name(name).unwrap(), encoded);
+            assert!(is_encoded_name(&encoded), "{encoded}");
         }
         assert!(encode_name("").is_err());
+    }
+
+    #[test]
+    fn what_is_never_written_is_not_ours() {
+        let long = "x".repeat(65);
+        let others = ["", ".a", "A", "a b", "%", "%4", "%4A", "%61", "a%2e", "%é", &long];
+        for text in others {
+            assert!(!is_encoded_name(text), "{text}");
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! `origin.json.zst.age`: where a lineage came from.
 
 use lifeboat_ltx::Txid;
+use lifeboat_storage::Storage;
 use serde::{Deserialize, Serialize};
 
-use crate::{LineageId, Time, text};
+use crate::sealed::{parse_versioned, read_sealed};
+use crate::{DatabaseAddress, Error, LineageAddress, LineageId, Result, Secrets, Time, text};
 
-/// The version of the document that this program writes.
+/// The version of the document that this program writes, and the newest it reads.
 pub const ORIGIN_VERSION: u32 = 1;
 
 /// Why a lineage began, and from what.
@@ -39,4 +41,22 @@ pub struct Parent {
     /// The last transaction known of it.
     #[serde(with = "text")]
     pub txid: Txid,
+}
+
+impl Origin {
+    /// Reads the origin of a lineage. It does not name its lineage, but must name the database.
+    pub(crate) fn read(
+        storage: &dyn Storage,
+        lineage: &LineageAddress,
+        secrets: &Secrets,
+    ) -> Result<Self> {
+        let key = lineage.origin()?;
+        let bytes = read_sealed(storage, &key, secrets)?;
+        let origin: Self = parse_versioned(storage, &key, &bytes, ORIGIN_VERSION)?;
+        if DatabaseAddress::new(&origin.host, &origin.name)? != *lineage.database() {
+            let detail = format!("it names database {:?} of {:?}", origin.name, origin.host);
+            return Err(Error::corrupt(&key, detail));
+        }
+        Ok(origin)
+    }
 }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use lifeboat_ltx::Txid;
 
-use crate::{LtxFile, Time};
+use crate::{LtxFile, LtxName, Time};
 
 /// A transaction that can be restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,54 +20,55 @@ pub struct Point {
 /// Always the file that goes furthest: whatever continues a shorter way continues a longer one too,
 /// so if there is a way, this finds it, and from the newest base that is not past the target.
 pub fn plan(files: &[LtxFile], target: Txid) -> Result<Vec<&LtxFile>, Option<Txid>> {
+    let mut waiting: Vec<&LtxFile> = files.iter().filter(|file| file.name.max <= target).collect();
+    waiting.sort_unstable_by_key(|file| Reverse(file.name.min));
     let mut current: Option<Txid> = None;
-    let mut chosen = Vec::new();
+    let mut chosen: Vec<&LtxFile> = Vec::new();
+    // The best of the files that begin early enough. Each is looked at once: one that begins early
+    // enough now does so later too.
+    let mut best: Option<&LtxFile> = None;
     while current != Some(target) {
-        let next = files
-            .iter()
-            .filter(|file| file.name.max <= target && continues(file, current))
-            .max_by_key(|file| {
-                let name = &file.name;
-                (name.max, Reverse(name.min), name.level, Reverse(name.time))
-            });
-        let Some(next) = next else { return Err(current) };
-        chosen.push(next);
-        current = Some(next.name.max);
+        while let Some(file) = waiting.pop_if(|file| continues(&file.name, current)) {
+            best = Some(best.map_or(file, |best| better(best, file)));
+        }
+        match best {
+            Some(file) if Some(file.name.max) > current => chosen.push(file),
+            _ => return Err(current),
+        }
+        current = best.map(|file| file.name.max);
     }
     Ok(chosen)
 }
 
-fn continues(file: &LtxFile, current: Option<Txid>) -> bool {
+/// Whether a file begins no later than right after `current`; after nothing, whether it is a base.
+fn continues(name: &LtxName, current: Option<Txid>) -> bool {
     match current {
-        None => file.name.range().is_base(),
-        Some(current) => {
-            file.name.max > current && current.next().is_some_and(|next| file.name.min <= next)
-        }
+        None => name.range().is_base(),
+        Some(current) => current.next().is_none_or(|next| name.min <= next),
     }
 }
 
-/// Every point that the files lead to, oldest first.
+fn better<'a>(one: &'a LtxFile, other: &'a LtxFile) -> &'a LtxFile {
+    std::cmp::max_by_key(one, other, |file| {
+        let name = &file.name;
+        (name.max, Reverse(name.min), name.level, Reverse(name.time))
+    })
+}
+
+/// Every point that the files lead to, oldest first. Where several files end at one transaction,
+/// the time of the oldest.
 pub fn points(files: &[LtxFile]) -> Vec<Point> {
-    let mut ends: Vec<Point> = files
-        .iter()
-        .map(|file| Point { time: file.name.time, txid: file.name.max })
-        .collect();
-    ends.sort_by_key(|point| (point.txid, point.time));
-    ends.dedup_by_key(|point| point.txid);
-    // An end can be reached if a file that ends there begins at a base or after a reached end.
-    let mut reached: Vec<Txid> = Vec::new();
-    ends.retain(|point| {
-        let found = files.iter().any(|file| {
-            file.name.max == point.txid
-                && (file.name.range().is_base()
-                    || reached.iter().any(|from| continues(file, Some(*from))))
-        });
-        if found {
-            reached.push(point.txid);
+    let mut names: Vec<&LtxName> = files.iter().map(|file| &file.name).collect();
+    names.sort_unstable_by_key(|name| (name.max, name.time));
+    let mut points: Vec<Point> = Vec::new();
+    for ending in names.chunk_by(|one, other| one.max == other.max) {
+        // All points so far are below this end, and the furthest is the best to go on from.
+        let from = points.last().map(|point| point.txid);
+        if ending.iter().any(|name| name.range().is_base() || continues(name, from)) {
+            points.push(Point { time: ending[0].time, txid: ending[0].max });
         }
-        found
-    });
-    ends
+    }
+    points
 }
 
 #[cfg(test)]

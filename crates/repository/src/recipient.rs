@@ -3,7 +3,7 @@
 use lifeboat_storage::{Key, Storage, x25519};
 use serde::{Deserialize, Serialize};
 
-use crate::sealed::{key, read_plain_json};
+use crate::sealed::{key, parse_json, read_plain};
 use crate::{Error, Result, Time};
 
 /// The public key of one generation.
@@ -26,38 +26,32 @@ impl Recipient {
         key(format!("recipients/{generation:04}.json"))
     }
 
-    /// The key to seal with.
-    pub(crate) fn public_key(&self) -> Result<x25519::Recipient> {
-        self.recipient.parse().map_err(|reason: &str| Error::Corrupt {
-            key: Self::key(self.generation).unwrap_or_else(|error| panic!("{error}")),
-            detail: format!("its recipient is unusable: {reason}"),
-        })
-    }
-
-    /// The recipient of the highest generation.
-    pub(crate) fn current(storage: &dyn Storage) -> Result<Self> {
+    /// The recipient of the highest generation, and the key to seal with.
+    pub(crate) fn current(storage: &dyn Storage) -> Result<(Self, x25519::Recipient)> {
         let directory = key("recipients")?;
-        let newest = storage
-            .list_names(Some(&directory))?
-            .into_iter()
-            .map(|child| child.key().clone())
-            .filter(|key| generation(key).is_some())
-            .max();
-        let Some(key) = newest else {
+        let entries = storage.list(Some(&directory))?;
+        let keys = entries.into_iter().map(|entry| entry.key);
+        let newest = keys.filter_map(|key| Some((generation(&key)?, key))).max();
+        let Some((generation, key)) = newest else {
             return Err(Error::corrupt(&directory, "there is no recipient"));
         };
-        let recipient: Self = read_plain_json(storage, &key)?;
-        if Some(recipient.generation) != generation(&key) {
-            return Err(Error::corrupt(&key, format!("it names generation {}", recipient.generation)));
+        let recipient: Self = parse_json(&key, &read_plain(storage, &key)?)?;
+        if recipient.generation != generation {
+            let detail = format!("it names generation {}", recipient.generation);
+            return Err(Error::corrupt(&key, detail));
         }
-        Ok(recipient)
+        let public_key = recipient.recipient.parse().map_err(|reason: &str| {
+            Error::corrupt(&key, format!("its recipient is unusable: {reason}"))
+        })?;
+        Ok((recipient, public_key))
     }
 }
 
+/// The generation in a recipient's name.
 fn generation(key: &Key) -> Option<u32> {
-    let digits = key.file_name().strip_suffix(".json")?;
+    let digits = key.as_str().strip_prefix("recipients/")?.strip_suffix(".json")?;
     if digits.len() != 4 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    digits.parse().ok()
+    digits.parse().ok().filter(|generation| *generation > 0)
 }

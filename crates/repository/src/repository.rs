@@ -1,15 +1,18 @@
 //! An open repository.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use lifeboat_ltx::Txid;
 use lifeboat_storage::secrecy::SecretString;
 use lifeboat_storage::{Child, Key, Storage, x25519};
 
+use crate::create::create;
+use crate::init::{init, refuse_used};
 use crate::lease::fences;
-use crate::marker::{MARKER_KEY, Marker};
-use crate::sealed::{key, put_plain_json, put_sealed, read_plain_json, read_sealed_json};
+use crate::marker::Marker;
+use crate::names::is_encoded_name;
+use crate::sealed::{key, put_sealed, to_json};
 use crate::{
     BackupId, BackupName, DatabaseAddress, Error, HostKey, LineageAddress, LineageId,
     LineageListing, LtxName, LtxWriter, Manifest, Origin, PART_BYTES, Recipient, Result, Secrets,
@@ -21,8 +24,8 @@ use crate::{
 pub struct Repository {
     storage: Arc<dyn Storage>,
     marker: Marker,
-    recipient: Recipient,
-    public_key: x25519::Recipient,
+    /// Read when it is needed: with secrets, a repository can be read without it.
+    recipient: OnceLock<(Recipient, x25519::Recipient)>,
     part_bytes: u64,
 }
 
@@ -30,45 +33,34 @@ impl Repository {
     /// Makes a repository whose secrets `password` unlocks; `label` names the password in listings.
     ///
     /// The marker is written last: what a crash leaves before it is no repository, and is replaced.
+    ///
+    /// [`Error::AlreadyInitialized`], [`Error::PlainRestic`], [`Error::Overwrites`];
+    /// [`Error::Corrupt`] if there is no marker, but data.
     pub fn init(storage: Arc<dyn Storage>, password: &SecretString, label: &str) -> Result<Self> {
-        let location = storage.location();
-        if storage.stat(&key(MARKER_KEY)?)?.is_some() {
-            return Err(Error::AlreadyInitialized { location });
-        }
-        if storage.stat(&key("config")?)?.is_some() {
-            return Err(Error::PlainRestic { location });
-        }
-        remove_unfinished_init(&storage)?;
-        let secrets = Secrets::generate();
-        let recipient = Recipient::new(1, &secrets.recipients()[0]);
-        put_plain_json(&storage, &Recipient::key(1)?, &recipient)?;
-        secrets.wrap(&storage, password, label)?;
-        put_plain_json(&storage, &key(MARKER_KEY)?, &Marker::new())?;
+        init(&storage, password, label)?;
         Self::open(storage)
     }
 
     /// Opens a repository.
     ///
-    /// [`Error::NoRepository`], [`Error::PlainRestic`], [`Error::UnknownFeature`].
+    /// [`Error::NoRepository`], [`Error::PlainRestic`], [`Error::UnknownFeature`];
+    /// [`Error::Corrupt`] if there is no marker, but data.
     pub fn open(storage: Arc<dyn Storage>) -> Result<Self> {
-        let location = storage.location();
-        let marker: Marker = match read_plain_json(&storage, &key(MARKER_KEY)?) {
+        match Marker::read(&storage) {
             Err(Error::Storage(lifeboat_storage::Error::NotFound { .. })) => {
-                return Err(if storage.stat(&key("config")?)?.is_some() {
-                    Error::PlainRestic { location }
-                } else {
-                    Error::NoRepository { location }
-                });
+                refuse_used(&storage)?;
+                Err(Error::NoRepository { location: storage.location() })
             }
-            other => other?,
-        };
-        marker.require_readable(&location)?;
-        let recipient = Recipient::current(&storage)?;
-        let public_key = recipient.public_key()?;
-        Ok(Self { storage, marker, recipient, public_key, part_bytes: PART_BYTES })
+            Err(error) => Err(error),
+            Ok(marker) => {
+                let recipient = OnceLock::new();
+                Ok(Self { storage, marker, recipient, part_bytes: PART_BYTES })
+            }
+        }
     }
 
-    /// For tests: cuts sealed files into smaller parts.
+    /// Cuts sealed files into parts of another size than [`PART_BYTES`], and takes only such parts
+    /// for whole files. For tests: the format knows one size.
     #[doc(hidden)]
     #[must_use]
     pub fn with_part_bytes(mut self, part_bytes: u64) -> Self {
@@ -91,26 +83,56 @@ impl Repository {
         &self.marker
     }
 
-    /// Whom new objects are sealed for.
-    pub fn recipient(&self) -> &Recipient {
-        &self.recipient
+    /// Whom new objects are sealed for. It is read at the first call and kept.
+    pub fn recipient(&self) -> Result<&Recipient> {
+        Ok(&self.sealing()?.0)
+    }
+
+    fn sealing(&self) -> Result<&(Recipient, x25519::Recipient)> {
+        if let Some(sealing) = self.recipient.get() {
+            return Ok(sealing);
+        }
+        let current = Recipient::current(&self.storage)?;
+        Ok(self.recipient.get_or_init(|| current))
+    }
+
+    /// The key to seal with, for whoever may write.
+    fn sealing_key(&self) -> Result<&x25519::Recipient> {
+        self.require_writable()?;
+        Ok(&self.sealing()?.1)
     }
 
     /// Unlocks the secrets, and makes sure that they open what is sealed from now on.
+    ///
+    /// [`Error::WrongPassword`], [`Error::NoIdentity`], [`Error::RecipientChanged`].
     pub fn unlock(&self, password: &SecretString) -> Result<Secrets> {
-        let secrets = Secrets::unlock(&self.storage, password)?;
+        let secrets = self.unlock_to_read(password)?;
+        self.require_own_recipient(&secrets)?;
+        Ok(secrets)
+    }
+
+    /// Unlocks the secrets, whatever has become of the recipient: what was sealed for them before
+    /// is still there to read.
+    pub fn unlock_to_read(&self, password: &SecretString) -> Result<Secrets> {
+        Secrets::unlock(&self.storage, password)
+    }
+
+    /// Refuses a recipient whose secret is not among these: what is sealed for it cannot be read.
+    pub fn require_own_recipient(&self, secrets: &Secrets) -> Result<()> {
+        let found = &self.recipient()?.recipient;
         let own = secrets.recipients().iter().map(ToString::to_string).collect::<Vec<_>>();
-        if own.contains(&self.recipient.recipient) {
-            return Ok(secrets);
+        if own.contains(found) {
+            return Ok(());
         }
         Err(Error::RecipientChanged {
             location: self.location(),
             expected: own.last().cloned().unwrap_or_default(),
-            found: self.recipient.recipient.clone(),
+            found: found.clone(),
         })
     }
 
-    /// Refuses to write where a writer must know more than this version does.
+    /// Refuses to write where a writer must know more than this version does. Whatever writes asks
+    /// this by itself too.
     pub fn require_writable(&self) -> Result<()> {
         self.marker.require_writable(&self.location())
     }
@@ -120,7 +142,10 @@ impl Repository {
         let mut databases = Vec::new();
         for host in self.directories("databases")? {
             for name in self.directories(host.as_str())? {
-                databases.push(DatabaseAddress::encoded(host.file_name(), name.file_name())?);
+                let (host, name) = (host.file_name(), name.file_name());
+                if is_encoded_name(host) && is_encoded_name(name) {
+                    databases.push(DatabaseAddress::encoded(host, name)?);
+                }
             }
         }
         Ok(databases)
@@ -147,42 +172,44 @@ impl Repository {
     /// What a lineage holds, without what a lease fences off.
     pub fn listing(&self, lineage: &LineageAddress) -> Result<LineageListing> {
         let entries = self.storage.list(Some(lineage.key()))?;
-        let mut listing = LineageListing::of(lineage, entries);
-        for fence in fences(&*self.storage, lineage.database())? {
-            if fence.lineage == lineage.id() {
-                listing.files.retain(|file| fence.after.is_some_and(|last| file.name.max <= last));
-            }
-        }
+        let mut listing = LineageListing::of(lineage, entries, self.part_bytes);
+        listing.obey(lineage.id(), &fences(&self.storage, lineage.database())?);
         Ok(listing)
+    }
+
+    /// How large all parts of a file but the last are.
+    pub(crate) fn part_bytes(&self) -> u64 {
+        self.part_bytes
     }
 
     /// Begins a lineage.
     pub fn write_origin(&self, lineage: &LineageAddress, origin: &Origin) -> Result<()> {
         let key = lineage.origin()?;
-        let json = serde_json::to_vec(origin)
-            .map_err(|source| Error::Json { key: key.clone(), source })?;
-        put_sealed(&*self.storage, &key, &json, &self.public_key)
+        put_sealed(&self.storage, &key, &to_json(&key, origin)?, self.sealing_key()?)
     }
 
     /// Reads the origin of a lineage.
     pub fn origin(&self, lineage: &LineageAddress, secrets: &Secrets) -> Result<Origin> {
-        read_sealed_json(&*self.storage, &lineage.origin()?, secrets)
+        Origin::read(&self.storage, lineage, secrets)
     }
 
     /// Begins an LTX file.
     pub fn begin_ltx(&self, lineage: &LineageAddress, name: LtxName) -> Result<LtxWriter> {
-        let storage = self.storage.clone();
-        LtxWriter::begin(storage, lineage.key(), name, &self.public_key, self.part_bytes)
+        let (storage, key) = (self.storage.clone(), self.sealing_key()?);
+        LtxWriter::begin(storage, lineage.key(), name, key, self.part_bytes)
     }
 
-    /// Pins a transaction for a backup.
+    /// Pins a transaction for a backup. Doing it again does no harm.
     pub fn write_pin(&self, lineage: &LineageAddress, txid: Txid, backup: BackupId) -> Result<()> {
-        Ok(self.storage.put(&lineage.pin(txid, backup)?, &[])?)
+        self.require_writable()?;
+        create(&self.storage, &lineage.pin(txid, backup)?, &[])
     }
 
     /// Writes a manifest: from here on the backup exists.
+    ///
+    /// [`Error::UnknownFeature`] for one with a source of a kind that this version does not know.
     pub fn write_manifest(&self, manifest: &Manifest, host_key: &HostKey) -> Result<()> {
-        manifest.write(&*self.storage, &self.public_key, host_key)
+        manifest.write(&self.storage, self.sealing_key()?, host_key)
     }
 
     /// The names of all backups in their highest revision, newest first.
@@ -201,23 +228,6 @@ impl Repository {
 
     /// Reads and verifies a manifest.
     pub fn manifest(&self, name: &BackupName, secrets: &Secrets) -> Result<Signed> {
-        Manifest::read(&*self.storage, name, secrets)
+        Manifest::read(&self.storage, name, secrets)
     }
-}
-
-/// Removes the keys of an init that did not come to its end. A missing marker alone does not show
-/// that a key is unused: only a repository without data does.
-fn remove_unfinished_init(storage: &Arc<dyn Storage>) -> Result<()> {
-    for used in ["backups", "databases"] {
-        let directory = key(used)?;
-        if !storage.list_names(Some(&directory))?.is_empty() {
-            return Err(Error::corrupt(&key(MARKER_KEY)?, "it is missing, but data is there"));
-        }
-    }
-    for unfinished in ["recipients", "identities"] {
-        for entry in storage.list(Some(&key(unfinished)?))? {
-            storage.remove(&entry.key)?;
-        }
-    }
-    Ok(())
 }

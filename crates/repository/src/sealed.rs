@@ -3,13 +3,17 @@
 use std::io::Read;
 
 use lifeboat_storage::{Key, Storage, seal_bytes, unseal_bytes, x25519};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
+use crate::create::create;
 use crate::{Error, Result, Secrets};
 
-/// No document is larger than this: a manifest names each part of each file that a restore needs.
-pub(crate) const DOCUMENT_BYTES: usize = 256 << 20;
+/// No sealed document is larger than this: a manifest names each part of each file that a restore
+/// needs, some 200 bytes for 256 MiB.
+pub(crate) const DOCUMENT_BYTES: usize = 64 << 20;
+/// No plain document is, which anyone who can write to the storage may have made.
+const PLAIN_DOCUMENT_BYTES: usize = 1 << 20;
 
 /// A key from a text of ours.
 pub(crate) fn key(text: impl AsRef<str>) -> Result<Key> {
@@ -30,16 +34,48 @@ pub(crate) fn read_object(storage: &dyn Storage, key: &Key, limit: usize) -> Res
     Ok(bytes)
 }
 
-/// Reads a plain JSON document.
-pub(crate) fn read_plain_json<T: DeserializeOwned>(storage: &dyn Storage, key: &Key) -> Result<T> {
-    let bytes = read_object(storage, key, DOCUMENT_BYTES)?;
-    serde_json::from_slice(&bytes).map_err(|source| Error::Json { key: key.clone(), source })
+/// Parses a JSON document.
+pub(crate) fn parse_json<T: DeserializeOwned>(key: &Key, bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|source| Error::Json { key: key.clone(), source })
+}
+
+/// Parses a JSON document with a `version`, of which only `newest` and those before it are known.
+/// The version is looked at first: a newer document may have another shape.
+pub(crate) fn parse_versioned<T: DeserializeOwned>(
+    storage: &dyn Storage,
+    key: &Key,
+    bytes: &[u8],
+    newest: u32,
+) -> Result<T> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u64,
+    }
+    let Versioned { version } = parse_json(key, bytes)?;
+    if version > u64::from(newest) {
+        let feature = format!("version {version} of {key}");
+        return Err(Error::UnknownFeature { location: storage.location(), feature });
+    }
+    parse_json(key, bytes)
+}
+
+/// The JSON of a document.
+pub(crate) fn to_json(key: &Key, value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|source| Error::Json { key: key.clone(), source })
+}
+
+/// Reads a plain document.
+pub(crate) fn read_plain(storage: &dyn Storage, key: &Key) -> Result<Vec<u8>> {
+    read_object(storage, key, PLAIN_DOCUMENT_BYTES)
 }
 
 /// Writes a plain JSON document.
-pub(crate) fn put_plain_json(storage: &dyn Storage, key: &Key, value: &impl Serialize) -> Result<()> {
-    let bytes = serde_json::to_vec(value).map_err(|source| Error::Json { key: key.clone(), source })?;
-    Ok(storage.put(key, &bytes)?)
+pub(crate) fn put_plain_json(
+    storage: &dyn Storage,
+    key: &Key,
+    value: &impl Serialize,
+) -> Result<()> {
+    create(storage, key, &to_json(key, value)?)
 }
 
 /// Reads a sealed object as plain bytes.
@@ -49,16 +85,6 @@ pub(crate) fn read_sealed(storage: &dyn Storage, key: &Key, secrets: &Secrets) -
         .map_err(|source| Error::Sealed { key: key.clone(), source })
 }
 
-/// Reads a sealed JSON document.
-pub(crate) fn read_sealed_json<T: DeserializeOwned>(
-    storage: &dyn Storage,
-    key: &Key,
-    secrets: &Secrets,
-) -> Result<T> {
-    let bytes = read_sealed(storage, key, secrets)?;
-    serde_json::from_slice(&bytes).map_err(|source| Error::Json { key: key.clone(), source })
-}
-
 /// Writes sealed bytes.
 pub(crate) fn put_sealed(
     storage: &dyn Storage,
@@ -66,6 +92,5 @@ pub(crate) fn put_sealed(
     plain: &[u8],
     recipient: &x25519::Recipient,
 ) -> Result<()> {
-    let sealed = seal_bytes(plain, std::slice::from_ref(recipient))?;
-    Ok(storage.put(key, &sealed)?)
+    create(storage, key, &seal_bytes(plain, std::slice::from_ref(recipient))?)
 }

@@ -19,10 +19,10 @@ impl Time {
     }
 
     /// The moment this many milliseconds after the beginning of 1970; moments that names cannot
-    /// hold (before 1970, after 9999) become the nearest that they can.
+    /// hold (before 1970, near the end of 9999 and after) become the nearest that they can.
     pub fn from_millis(millis: i64) -> Self {
-        const LAST: i64 = 253_402_300_799_999 - 86_400_000;
-        Self(Timestamp::from_millisecond(millis.clamp(0, LAST)).unwrap_or_default())
+        let last = Timestamp::MAX.as_second() * 1000;
+        Self(Timestamp::from_millisecond(millis.clamp(0, last)).unwrap_or_default())
     }
 
     /// Milliseconds since the beginning of 1970.
@@ -42,7 +42,8 @@ impl Time {
 
     /// Reads the form of keys.
     pub fn from_name(name: &str) -> Result<Self> {
-        let refused = || Error::Parse { expected: "a time like 20261121T024900.123Z", found: name.into() };
+        let refused =
+            || Error::Parse { expected: "a time like 20261121T024900.123Z", found: name.into() };
         let shape = name.bytes().enumerate().all(|(at, byte)| match at {
             8 => byte == b'T',
             15 => byte == b'.',
@@ -55,9 +56,16 @@ impl Time {
         let (date, clock) = (&name[..8], &name[9..]);
         let text = format!(
             "{}-{}-{}T{}:{}:{}",
-            &date[..4], &date[4..6], &date[6..], &clock[..2], &clock[2..4], &clock[4..]
+            &date[..4],
+            &date[4..6],
+            &date[6..],
+            &clock[..2],
+            &clock[2..4],
+            &clock[4..]
         );
-        text.parse().map_err(|_| refused())
+        let time: Self = text.parse().map_err(|_| refused())?;
+        // A leap second is read as the second before it: two names for one moment.
+        if time.name() == name { Ok(time) } else { Err(refused()) }
     }
 }
 
@@ -71,10 +79,10 @@ impl FromStr for Time {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let timestamp: Timestamp = text
-            .parse()
-            .map_err(|_| Error::Parse { expected: "an RFC 3339 time", found: text.to_owned() })?;
-        Ok(Self::from_millis(timestamp.as_millisecond()))
+        let refused = || Error::Parse { expected: "an RFC 3339 time", found: text.to_owned() };
+        let timestamp: Timestamp = text.parse().map_err(|_| refused())?;
+        let time = Self::from_millis(timestamp.as_millisecond());
+        if time.millis() == timestamp.as_millisecond() { Ok(time) } else { Err(refused()) }
     }
 }
 
@@ -105,7 +113,16 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for text in ["", "20261121T024900Z", "20261321T024900.123Z", "20261121 024900.123Z", "2026112éT024900.12Z"] {
+        for text in [
+            "",
+            "20261121T024900Z",
+            "20261321T024900.123Z",
+            "20261121 024900.123Z",
+            "2026112éT024900.12Z",
+            "20161231T235960.000Z",
+            "19691231T235959.999Z",
+            "99991231T000000.000Z",
+        ] {
             assert!(Time::from_name(text).is_err(), "{text}");
         }
     }
@@ -113,6 +130,8 @@ mod tests {
     #[test]
     fn moments_beyond_names_are_clamped() {
         assert_eq!(Time::from_millis(-5).millis(), 0);
-        assert_eq!(Time::from_millis(i64::MAX).name().len(), 20);
+        let last = Time::from_millis(i64::MAX);
+        assert_eq!(last.name(), "99991230T220000.000Z");
+        assert_eq!(Time::from_name(&last.name()).unwrap(), last);
     }
 }

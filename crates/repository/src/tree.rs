@@ -3,7 +3,9 @@
 use lifeboat_ltx::Txid;
 use lifeboat_storage::{Entry, Key};
 
+use crate::lease::Fence;
 use crate::ltx_file::{LtxName, assemble};
+use crate::names::is_encoded_name;
 use crate::plan::plan;
 use crate::sealed::key;
 use crate::{BackupId, Error, LineageId, LtxFile, Result, encode_name};
@@ -73,13 +75,46 @@ impl LineageAddress {
         self.id
     }
 
+    fn is(&self, host: &str, name: &str, id: LineageId) -> bool {
+        self.id == id && self.database.host == host && self.database.name == name
+    }
+
     pub(crate) fn origin(&self) -> Result<Key> {
         key(format!("{}/origin.json.zst.age", self.key))
+    }
+
+    /// Transaction and backup of a pin of this lineage.
+    pub(crate) fn parse_pin(&self, key: &Key) -> Option<(Txid, BackupId)> {
+        parse_pin(key.as_str().strip_prefix(self.key.as_str())?.strip_prefix("/pins/")?)
     }
 
     pub(crate) fn pin(&self, txid: Txid, backup: BackupId) -> Result<Key> {
         key(format!("{}/pins/{txid}-{backup}", self.key))
     }
+}
+
+/// Host, name, lineage and the rest of a key below `databases/`; `None` for keys that are not ours.
+pub(crate) fn split(key: &Key) -> Option<(&str, &str, LineageId, &str)> {
+    let mut parts = key.as_str().strip_prefix("databases/")?.splitn(4, '/');
+    let (host, name) = (parts.next()?, parts.next()?);
+    let (lineage, rest) = (parts.next()?.parse().ok()?, parts.next()?);
+    (is_encoded_name(host) && is_encoded_name(name)).then_some((host, name, lineage, rest))
+}
+
+/// The objects of each lineage, from a listing of `databases/`, which is in the order of keys.
+pub(crate) fn by_lineage(entries: Vec<Entry>) -> Result<Vec<(LineageAddress, Vec<Entry>)>> {
+    let mut lineages: Vec<(LineageAddress, Vec<Entry>)> = Vec::new();
+    for entry in entries {
+        let Some((host, name, id, _)) = split(&entry.key) else { continue };
+        match lineages.last_mut() {
+            Some((last, entries)) if last.is(host, name, id) => entries.push(entry),
+            _ => {
+                let lineage = DatabaseAddress::encoded(host, name)?.lineage(id)?;
+                lineages.push((lineage, vec![entry]));
+            }
+        }
+    }
+    Ok(lineages)
 }
 
 /// What one listing shows of a lineage.
@@ -98,8 +133,8 @@ pub struct LineageListing {
 }
 
 impl LineageListing {
-    /// Reads the keys of a lineage.
-    pub(crate) fn of(lineage: &LineageAddress, entries: Vec<Entry>) -> Self {
+    /// Reads the keys of a lineage. All parts of a file but the last have `part_bytes`.
+    pub(crate) fn of(lineage: &LineageAddress, entries: Vec<Entry>, part_bytes: u64) -> Self {
         let mut listing = Self::default();
         let mut objects = Vec::new();
         let prefix = format!("{}/", lineage.key());
@@ -115,8 +150,15 @@ impl LineageListing {
                 listing.foreign.push(entry);
             }
         }
-        (listing.files, listing.partial) = assemble(objects);
+        (listing.files, listing.partial) = assemble(objects, part_bytes);
         listing
+    }
+
+    /// Takes out the files that do not count since a lease closed the lineage.
+    pub(crate) fn obey(&mut self, lineage: LineageId, fences: &[Fence]) {
+        for fence in fences.iter().filter(|fence| fence.lineage == lineage) {
+            self.files.retain(|file| fence.admits(file.name.max));
+        }
     }
 
     /// The files that lead to a transaction.

@@ -11,6 +11,7 @@ use lifeboat_storage::{
     HashingWriter, Key, ObjectDigest, SealOptions, SealWriter, Storage, Upload, x25519,
 };
 
+use crate::create::publish;
 use crate::ltx_file::{LtxName, MAX_PARTS, Part};
 use crate::{Error, ObjectRef, Result};
 
@@ -42,8 +43,19 @@ impl LtxWriter {
             written: 0,
             objects: Vec::new(),
         };
-        let seal = SealWriter::new(parts, std::slice::from_ref(recipient), &SealOptions::default())?;
+        let seal =
+            SealWriter::new(parts, std::slice::from_ref(recipient), &SealOptions::default())?;
         Ok(Self { seal })
+    }
+
+    /// What is behind an error of an encoder that writes here.
+    pub fn explain(error: lifeboat_ltx::Error) -> Error {
+        match error {
+            lifeboat_ltx::Error::Write { source, .. } => {
+                own_error(lifeboat_storage::Error::from_stream("write", source))
+            }
+            source => Error::Encode { source },
+        }
     }
 
     /// Seals what is left. All bytes are written; the file is not visible yet.
@@ -76,8 +88,10 @@ fn own_error(error: lifeboat_storage::Error) -> Error {
 
 /// A sealed file whose last object waits for its name.
 pub struct SealedLtx {
+    storage: Arc<dyn Storage>,
     upload: Box<dyn Upload>,
     last_key: Key,
+    last_digest: ObjectDigest,
     objects: Vec<ObjectRef>,
     plain_bytes: u64,
 }
@@ -101,7 +115,7 @@ impl SealedLtx {
 
     /// Makes the file visible, durably.
     pub fn publish(self) -> Result<Vec<ObjectRef>> {
-        self.upload.publish(&self.last_key)?;
+        publish(&*self.storage, &self.last_key, self.upload, self.last_digest)?;
         Ok(self.objects)
     }
 }
@@ -127,7 +141,7 @@ impl PartWriter {
         let key = self.name.key(&self.lineage, Part::Numbered { number, last: false })?;
         if let Some(upload) = self.upload.take() {
             let (upload, digest) = upload.finish();
-            upload.publish(&key)?;
+            publish(&*self.storage, &key, upload, digest)?;
             self.objects.push(object(&key, &digest));
         }
         self.upload = Some(HashingWriter::new(self.storage.begin()?));
@@ -142,12 +156,17 @@ impl PartWriter {
         };
         let last_key = self.name.key(&self.lineage, part)?;
         let Some(upload) = self.upload.take() else {
-            return Err(Error::corrupt(&last_key, "its upload failed before"));
+            return Err(own_error(lifeboat_storage::Error::from_stream("write", failed_before())));
         };
         let (upload, digest) = upload.finish();
         self.objects.push(object(&last_key, &digest));
-        Ok(SealedLtx { upload, last_key, objects: self.objects, plain_bytes })
+        let (storage, objects) = (self.storage, self.objects);
+        Ok(SealedLtx { storage, upload, last_key, last_digest: digest, objects, plain_bytes })
     }
+}
+
+fn failed_before() -> io::Error {
+    io::Error::other("the upload failed before")
 }
 
 fn object(key: &Key, digest: &ObjectDigest) -> ObjectRef {
@@ -163,7 +182,7 @@ impl Write for PartWriter {
             self.next_part().map_err(io::Error::other)?;
         }
         let Some(upload) = &mut self.upload else {
-            return Err(io::Error::other("the upload failed before"));
+            return Err(failed_before());
         };
         let room = usize::try_from(self.part_bytes - self.written).unwrap_or(usize::MAX);
         let taken = upload.write(&bytes[..bytes.len().min(room)])?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use lifeboat_storage::Key;
 
+use crate::tree::split;
 use crate::{LtxName, Repository, Result};
 
 /// Sizes in bytes and numbers of objects.
@@ -48,11 +49,7 @@ pub fn usage(repository: &Repository) -> Result<Usage> {
 
 /// Host, database and level of an LTX object.
 fn ltx_object(key: &Key) -> Option<(String, String, u8)> {
-    let mut parts = key.as_str().strip_prefix("databases/")?.splitn(5, '/');
-    let (host, name, _lineage) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next()? != "ltx" {
-        return None;
-    }
-    let (ltx, _) = LtxName::parse(parts.next()?)?;
+    let (host, name, _, path) = split(key)?;
+    let (ltx, _) = LtxName::parse(path.strip_prefix("ltx/")?)?;
     Some((host.to_owned(), name.to_owned(), ltx.level))
 }

@@ -38,8 +38,11 @@ fn measure(database: &Path, directory: &Path, workers: usize) -> Result<()> {
     let image = pin.image()?;
     println!("{} pages of {} bytes, {workers} workers", image.page_count(), image.page_size());
 
-    let mut buffer = vec![0; image.page_size().bytes() * 64];
-    best("image read, one thread", &image, || read_all(&image, &mut buffer))?;
+    let mut memory = vec![0; image.page_size().bytes() * 32 + 64];
+    let aligned = memory.as_ptr().align_offset(64).min(64);
+    let length = memory.len() - 64;
+    let buffer = &mut memory[aligned..aligned + length];
+    best("image read, one thread", &image, || read_all(&image, buffer))?;
 
     let pages = directory.join("pages");
     let mut checksum = Checksum::EMPTY;

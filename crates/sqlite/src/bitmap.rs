@@ -4,22 +4,24 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bitmap {
     words: Vec<u64>,
+    pages: u32,
     ones: u32,
 }
 
 impl Bitmap {
     /// The empty set over pages `1..=pages`.
     pub fn new(pages: u32) -> Self {
-        Self { words: vec![0; pages as usize / 64 + 1], ones: 0 }
+        Self { words: vec![0; pages as usize / 64 + 1], pages, ones: 0 }
     }
 
-    /// Adds a page; pages beyond the set's range are a caller's mistake and ignored.
+    /// Adds a page. Pages beyond the set's range are left out: a database that shrank lost them.
     pub fn insert(&mut self, pgno: u32) {
-        if let Some(word) = self.words.get_mut(pgno as usize / 64) {
-            let bit = 1 << (pgno % 64);
-            self.ones += u32::from(*word & bit == 0);
-            *word |= bit;
+        if pgno == 0 || pgno > self.pages {
+            return;
         }
+        let (word, bit) = (&mut self.words[pgno as usize / 64], 1 << (pgno % 64));
+        self.ones += u32::from(*word & bit == 0);
+        *word |= bit;
     }
 
     /// Whether the page is in the set.
@@ -60,7 +62,7 @@ mod tests {
     #[test]
     fn keeps_order_and_count() {
         let mut set = Bitmap::new(200);
-        for pgno in [200, 1, 63, 64, 65, 1] {
+        for pgno in [200, 1, 63, 0, 201, 64, 65, 1, u32::MAX] {
             set.insert(pgno);
         }
         assert_eq!(set.iter().collect::<Vec<_>>(), [1, 63, 64, 65, 200]);

@@ -5,12 +5,16 @@ use std::path::PathBuf;
 
 use lifeboat_ltx::{Checksum, DatabaseChecksum, Encoder, Header, PageCrc};
 
+use crate::buffer::{Buffer, Buffers};
 use crate::page_array::{PageArrayWriter, PageRecord};
-use crate::parallel::{Buffers, in_order};
+use crate::parallel::in_order;
 use crate::{Bitmap, Error, Image, Result};
 
-/// Bytes of the database that are read, hashed and handed on at once.
-const WINDOW: usize = 256 * 1024;
+/// Bytes of the database that a worker hands on at once.
+const WINDOW: usize = 1 << 20;
+
+/// Bytes that are read and then hashed: they stay in a core's cache.
+const PIECE: usize = 128 << 10;
 
 /// What was written.
 #[derive(Debug)]
@@ -41,7 +45,7 @@ pub fn encode_base<W: Write>(
     let buffers = Buffers::default();
     let page_size = image.page_size();
     let size = page_size.bytes();
-    let per_window = (WINDOW / size).max(1) as u32;
+    let per_window = image.pages_in(WINDOW);
     let key = array.key().clone();
     let mut pages = 0;
     in_order(
@@ -51,23 +55,24 @@ pub fn encode_base<W: Write>(
             let first = window * per_window + 1;
             let count = per_window.min(image.page_count() - (first - 1)) as usize;
             let mut buffer = buffers.take(count * size);
-            image.read(first, &mut buffer)?;
-            let digests: Vec<(u128, PageCrc)> = buffer
-                .chunks_exact(size)
-                .map(|page| (key.hash(page), PageCrc::of(page)))
-                .collect();
+            let mut digests: Vec<(u128, PageCrc)> = Vec::with_capacity(count);
+            let (mut pgno, per_piece) = (first, image.pages_in(PIECE));
+            for piece in buffer.chunks_mut(per_piece as usize * size) {
+                image.read(pgno, piece)?;
+                let pages = piece.chunks_exact(size);
+                digests.extend(pages.map(|page| (key.hash(page), PageCrc::of(page))));
+                pgno += per_piece;
+            }
             Ok((first, buffer, digests))
         },
         |(first, buffer, digests)| {
-            for ((pgno, page), (hash, crc)) in
-                (first..).zip(buffer.chunks_exact(size)).zip(digests)
+            for ((pgno, page), (hash, crc)) in (first..).zip(buffer.chunks_exact(size)).zip(digests)
             {
                 if pgno == page_size.lock_page() {
                     array.push(&PageRecord::default())?;
                     continue;
                 }
-                let page_checksum =
-                    encoder.write_page_with_crc(pgno, page, crc).map_err(failed)?;
+                let page_checksum = encoder.write_page_with_crc(pgno, page, crc).map_err(failed)?;
                 checksum.toggle(page_checksum);
                 array.push(&PageRecord::of(pgno, page, hash, page_checksum))?;
                 pages += 1;
@@ -95,7 +100,7 @@ pub fn encode_changes<W: Write>(
 ) -> Result<Encoded<W>> {
     let failed = |source| ltx_error(image, source);
     let mut encoder = Encoder::new(out, header).map_err(failed)?;
-    let mut page = vec![0; image.page_size().bytes()];
+    let mut page = Buffer::new(image.page_size().bytes());
     let mut pages = 0;
     for pgno in changed.iter().filter(|pgno| *pgno != image.page_size().lock_page()) {
         image.read(pgno, &mut page)?;

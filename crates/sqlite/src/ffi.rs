@@ -7,7 +7,7 @@
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::marker::PhantomData;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, Ordering, fence};
@@ -32,6 +32,12 @@ pub(crate) fn compile_option_used(option: &str) -> bool {
     unsafe { ffi::sqlite3_compileoption_used(name.as_ptr()) != 0 }
 }
 
+// Elsewhere SQLite seeks and then reads, which threads must not do on one descriptor.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+compile_error!(
+    "pages are read by several threads, which SQLite's file layer allows with pread only"
+);
+
 /// A file that SQLite has open for a connection, read through SQLite's own file layer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RawFile<'a> {
@@ -39,10 +45,10 @@ pub(crate) struct RawFile<'a> {
     owner: PhantomData<&'a ()>,
 }
 
-// SAFETY: the only method used from several threads is `read_at`: on Unix it is one `pread` on a
-// descriptor, and with memory mapping off (every connection of ours sets `mmap_size = 0`) it
-// touches no other field but the last error number, an integer nobody here reads. The owner is
-// borrowed for as long as the value lives and is itself not used by another thread meanwhile.
+// SAFETY: the only method used from several threads is `read_at`: on Linux and macOS, where SQLite
+// defines USE_PREAD, it is one `pread` on a descriptor, and with memory mapping off (every
+// connection of ours sets `mmap_size = 0`) it touches no other field but the last error number, an
+// integer nobody here reads. The owner is borrowed for as long as the value lives.
 unsafe impl Sync for RawFile<'_> {}
 // SAFETY: as above.
 unsafe impl Send for RawFile<'_> {}
@@ -85,7 +91,8 @@ impl RawFile<'_> {
 
     /// The `nBackfill` counter of the WAL index and, read after it, the first copy of its header.
     ///
-    /// `None` where the database has no shared memory (exclusive locking mode).
+    /// `None` where no memory is shared: a read-only user found no other process attached, and
+    /// SQLite made an index of its own.
     pub(crate) fn wal_index(&self) -> Result<Option<(u32, [u8; WAL_INDEX_HEADER])>, Code> {
         if self.methods().iVersion < 2 {
             return Ok(None);
@@ -95,11 +102,12 @@ impl RawFile<'_> {
         // SAFETY: region 0 of 32 KiB is what every WAL connection maps first; `extend` is 0, so
         // nothing is written. The mapping belongs to the connection and lives as long as it.
         let code = unsafe { map(self.file.as_ptr(), 0, 32 * 1024, 0, &raw mut region) };
-        if code != ffi::SQLITE_OK && code != ffi::SQLITE_READONLY {
-            return Err(code);
-        }
-        if region.is_null() {
-            return Ok(None);
+        match code {
+            ffi::SQLITE_OK | ffi::SQLITE_READONLY if !region.is_null() => {}
+            ffi::SQLITE_OK | ffi::SQLITE_READONLY | ffi::SQLITE_READONLY_CANTINIT => {
+                return Ok(None);
+            }
+            code => return Err(code),
         }
         let word = |index: usize| {
             // SAFETY: the region is 32 KiB, aligned to a page, shared with other processes that
@@ -142,32 +150,43 @@ fn file_control(connection: &Connection, operation: c_int) -> Result<RawFile<'_>
     if code != ffi::SQLITE_OK {
         return Err(code);
     }
+    let file = NonNull::new(file).ok_or(ffi::SQLITE_CANTOPEN)?;
     // SAFETY: a file pointer that is not null points to a sqlite3_file.
-    match NonNull::new(file) {
-        Some(file) if unsafe { !(*file.as_ptr()).pMethods.is_null() } => {
-            Ok(RawFile { file, owner: PhantomData })
-        }
-        _ => Err(ffi::SQLITE_CANTOPEN),
-    }
+    let closed = unsafe { (*file.as_ptr()).pMethods.is_null() };
+    if closed { Err(ffi::SQLITE_CANTOPEN) } else { Ok(RawFile { file, owner: PhantomData }) }
 }
 
-/// The WAL-index header that the open read transaction works with.
+/// Begins the read transaction of a connection that has executed `BEGIN`, and returns the WAL-index
+/// header that it works with. No statement is prepared, so no schema is read.
 ///
 /// `None` where it reads the database file alone: not in WAL mode, or the WAL never had a frame.
-pub(crate) fn snapshot(connection: &Connection) -> Option<[u8; WAL_INDEX_HEADER]> {
+/// Where the connection had its WAL open before, the transaction is under a read mark, never under
+/// lock 0, unless the WAL is empty.
+pub(crate) fn begin_snapshot(
+    connection: &Connection,
+) -> Result<Option<[u8; WAL_INDEX_HEADER]>, Code> {
     let mut snapshot: *mut ffi::sqlite3_snapshot = ptr::null_mut();
     // SAFETY: the handle is open and the address outlives the call.
     let code = unsafe {
         ffi::sqlite3_snapshot_get(connection.handle(), c"main".as_ptr(), &raw mut snapshot)
     };
-    if code != ffi::SQLITE_OK || snapshot.is_null() {
-        return None;
+    match code {
+        ffi::SQLITE_OK if !snapshot.is_null() => {}
+        // The answer for a transaction that has no snapshot; it stays open.
+        ffi::SQLITE_OK | ffi::SQLITE_ERROR => return Ok(None),
+        code => return Err(code),
     }
     // SAFETY: sqlite3_snapshot is an opaque struct of exactly these 48 bytes.
     let header = unsafe { *snapshot.cast::<[u8; WAL_INDEX_HEADER]>() };
     // SAFETY: it came from sqlite3_snapshot_get and is freed once.
     unsafe { ffi::sqlite3_snapshot_free(snapshot) };
-    Some(header)
+    Ok(Some(header))
+}
+
+/// Makes a connection forget every module of virtual tables.
+pub(crate) fn drop_modules(connection: &Connection) {
+    // SAFETY: the handle is open; a null list keeps no module. It cannot fail on an open handle.
+    unsafe { ffi::sqlite3_drop_modules(connection.handle(), ptr::null_mut()) };
 }
 
 /// A file opened by SQLite's file layer without a connection, under the locking rules of every
@@ -194,7 +213,10 @@ impl VfsFile {
     }
 
     fn open_with(path: &Path, flags: c_int) -> Result<Self, Code> {
-        let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| ffi::SQLITE_CANTOPEN)?;
+        // The file layer itself follows no link; SQLite resolves them before it gets here.
+        let path = path.canonicalize().map_err(|_| ffi::SQLITE_CANTOPEN)?;
+        let path =
+            CString::new(path.into_os_string().into_vec()).map_err(|_| ffi::SQLITE_CANTOPEN)?;
         // SAFETY: the default VFS is registered for the life of the process.
         let vfs = unsafe { ffi::sqlite3_vfs_find(ptr::null()) };
         if vfs.is_null() {
@@ -239,7 +261,7 @@ impl VfsFile {
     }
 
     /// Takes a SHARED lock, which keeps every writer of a rollback-journal database from changing
-    /// the file until the value is dropped.
+    /// the file, and the last user of a WAL from removing it, until the value is dropped.
     pub(crate) fn lock_shared(&mut self) -> Result<(), Code> {
         self.lock(ffi::SQLITE_LOCK_SHARED)
     }
@@ -286,4 +308,3 @@ impl Drop for VfsFile {
         }
     }
 }
-

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use lifeboat_ltx::PageSize;
 
+use crate::buffer::Buffer;
 use crate::ffi::{self, RawFile};
 use crate::wal::{Chain, FRAME_HEADER, HEADER, WalHeader, WalPosition};
 use crate::wal_index::{WalIndexHeader, WalState};
 use crate::{Error, Result};
 
 /// The WAL is read in pieces of about this size.
-const PIECE: usize = 1 << 20;
+const PIECE: usize = 256 * 1024;
 
 /// The pages of a pinned state. Reading is possible from several threads at once.
 #[derive(Debug)]
@@ -50,23 +51,20 @@ impl<'pin> Image<'pin> {
             overlay: None,
             position: None,
         };
-        let Some(wal) = wal else { return Ok(image) };
-        let state = &wal.header;
-        if state.page_size != page_size.get() || state.page_count != page_count {
-            return Err(image.corrupt(format!(
-                "its WAL index tells of {} pages of {} bytes, sqlite of {page_count} of {page_size}",
-                state.page_count, state.page_size,
-            )));
+        if let Some(wal) = wal.filter(|wal| wal.header.last_frame > 0) {
+            let state = &wal.header;
+            image.position = Some(WalPosition {
+                salts: state.salts,
+                frames: state.last_frame,
+                checksum: state.checksum,
+            });
+            if wal.in_wal {
+                let file = ffi::wal_file(connection).map_err(failed)?;
+                image.overlay = Some(Overlay { wal: file, frames: image.index_wal(&file, state)? });
+            }
         }
-        image.position = Some(WalPosition {
-            salts: state.salts,
-            frames: state.last_frame,
-            checksum: state.checksum,
-        });
-        if wal.in_wal {
-            let file = ffi::wal_file(connection).map_err(failed)?;
-            image.overlay = Some(Overlay { wal: file, frames: image.index_wal(&file, state)? });
-        }
+        // Later the file may have grown by a checkpoint, which adds no page that the WAL lacks.
+        image.require_pages(1, page_count)?;
         Ok(image)
     }
 
@@ -82,7 +80,7 @@ impl<'pin> Image<'pin> {
 
     /// Bytes in the image.
     pub fn size(&self) -> u64 {
-        u64::from(self.page_count) * u64::from(self.page_size.get())
+        u64::from(self.page_count) * self.page_size_u64()
     }
 
     /// Where in the WAL the image ends; `None` in rollback mode and before the first frame.
@@ -92,23 +90,32 @@ impl<'pin> Image<'pin> {
 
     /// Reads consecutive pages from `first` on into `buffer`, whose length is a multiple of the
     /// page size. The lock page reads as zeros, as SQLite leaves it.
+    ///
+    /// `Corrupt` where a page is not in the image. Fastest into a buffer at an address that is a
+    /// multiple of 32.
     pub fn read(&self, first: u32, buffer: &mut [u8]) -> Result<()> {
-        let size = self.page_size.get() as usize;
-        let offset = u64::from(first - 1) * size as u64;
-        let complete = self
-            .database
-            .read_at(buffer, offset)
-            .map_err(|code| Error::sqlite("read", &self.path, ffi::code_error(code)))?;
-        let pages = buffer.len() / size;
-        if !complete {
-            self.require_pages_past_end(first, pages)?;
+        let size = self.page_size.bytes();
+        let pages = u32::try_from(buffer.len() / size).unwrap_or(u32::MAX);
+        let end = u64::from(first) + u64::from(pages);
+        if first == 0 || end > u64::from(self.page_count) + 1 || !buffer.len().is_multiple_of(size)
+        {
+            return Err(self.corrupt(format!(
+                "{} bytes from page {first} on are not pages of an image of {}",
+                buffer.len(),
+                self.page_count
+            )));
         }
-        for (pgno, frame) in self.frames_between(first, pages) {
+        let offset = u64::from(first - 1) * size as u64;
+        let complete = self.database.read_at(buffer, offset);
+        if !complete.map_err(|code| self.failed("read", code))? {
+            self.require_pages(first, pages)?;
+        }
+        for (pgno, frame) in self.frames_between(first, end) {
             let at = (pgno - first) as usize * size;
             self.read_frame(*frame, &mut buffer[at..at + size])?;
         }
         let lock = self.page_size.lock_page();
-        if lock >= first && ((lock - first) as usize) < pages {
+        if lock >= first && u64::from(lock) < end {
             let at = (lock - first) as usize * size;
             buffer[at..at + size].fill(0);
         }
@@ -117,9 +124,14 @@ impl<'pin> Image<'pin> {
 
     /// Reads one page.
     pub fn page(&self, pgno: u32) -> Result<Vec<u8>> {
-        let mut page = vec![0; self.page_size.get() as usize];
+        let mut page = vec![0; self.page_size.bytes()];
         self.read(pgno, &mut page)?;
         Ok(page)
+    }
+
+    /// How many whole pages fit into `bytes`, at least one.
+    pub(crate) fn pages_in(&self, bytes: usize) -> u32 {
+        u32::try_from(bytes / self.page_size.bytes()).unwrap_or(u32::MAX).max(1)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -130,27 +142,33 @@ impl<'pin> Image<'pin> {
         Error::Corrupt { path: self.path.clone(), detail }
     }
 
-    fn frames_between(&self, first: u32, pages: usize) -> &[(u32, u32)] {
+    fn failed(&self, operation: &'static str, code: ffi::Code) -> Error {
+        Error::sqlite(operation, &self.path, ffi::code_error(code))
+    }
+
+    /// The frames of the pages from `first` to before `end`.
+    fn frames_between(&self, first: u32, end: u64) -> &[(u32, u32)] {
         let Some(overlay) = &self.overlay else { return &[] };
-        let end = u64::from(first) + pages as u64;
         let from = overlay.frames.partition_point(|(pgno, _)| *pgno < first);
         let to = overlay.frames.partition_point(|(pgno, _)| u64::from(*pgno) < end);
         &overlay.frames[from..to]
     }
 
     /// Pages past the end of the database file must stand in the WAL; else the file was cut.
-    fn require_pages_past_end(&self, first: u32, pages: usize) -> Result<()> {
-        let size = self.database.size();
-        let size = size.map_err(|code| Error::sqlite("read", &self.path, ffi::code_error(code)))?;
-        let whole = size / u64::from(self.page_size.get());
-        let end = u64::from(first) + pages as u64;
-        let mut expected = u64::from(first).max(whole + 1);
-        for (pgno, _) in self.frames_between(first, pages) {
-            expected += u64::from(u64::from(*pgno) == expected);
-        }
+    fn require_pages(&self, first: u32, pages: u32) -> Result<()> {
+        let size = self.database.size().map_err(|code| self.failed("read", code))?;
+        let whole = size / self.page_size_u64();
+        let end = u64::from(first) + u64::from(pages);
+        let from = u64::from(first).max(whole + 1);
         let lock = u64::from(self.page_size.lock_page());
-        if expected == lock {
-            expected += 1;
+        let after = |pgno: u64| if pgno + 1 == lock { pgno + 2 } else { pgno + 1 };
+        let mut expected = if from == lock { from + 1 } else { from };
+        // Below `end`, which is at most one above a u32.
+        let from = u32::try_from(from).unwrap_or(u32::MAX);
+        for (pgno, _) in self.frames_between(from, end) {
+            if u64::from(*pgno) == expected {
+                expected = after(expected);
+            }
         }
         if expected < end {
             return Err(self.corrupt(format!(
@@ -162,8 +180,11 @@ impl<'pin> Image<'pin> {
     }
 
     fn frame_offset(&self, frame: u32) -> u64 {
-        HEADER as u64
-            + u64::from(frame - 1) * (FRAME_HEADER as u64 + u64::from(self.page_size.get()))
+        HEADER as u64 + u64::from(frame - 1) * (FRAME_HEADER as u64 + self.page_size_u64())
+    }
+
+    fn page_size_u64(&self) -> u64 {
+        u64::from(self.page_size.get())
     }
 
     fn read_frame(&self, frame: u32, page: &mut [u8]) -> Result<()> {
@@ -172,25 +193,29 @@ impl<'pin> Image<'pin> {
         match overlay.wal.read_at(page, offset) {
             Ok(true) => Ok(()),
             Ok(false) => Err(self.corrupt(format!("frame {frame} is missing from its WAL"))),
-            Err(code) => Err(Error::sqlite("read the WAL of", &self.path, ffi::code_error(code))),
+            Err(code) => Err(self.failed("read the WAL of", code)),
         }
     }
 
     /// Walks the frames of a state and checks that their checksums lead to it.
     fn index_wal(&self, wal: &RawFile<'_>, state: &WalIndexHeader) -> Result<Vec<(u32, u32)>> {
-        let failed =
-            |code| Error::sqlite("read the WAL of", &self.path, ffi::code_error(code));
+        let failed = |code| self.failed("read the WAL of", code);
+        // The index is not believed before there is room for what it says.
+        let end = self.frame_offset(state.last_frame) + FRAME_HEADER as u64 + self.page_size_u64();
+        if wal.size().map_err(failed)? < end {
+            return Err(self.corrupt("its WAL is shorter than the index of it".into()));
+        }
         let mut header = [0; HEADER];
         wal.read_at(&mut header, 0).map_err(failed)?;
         let header = WalHeader::parse(&header)
             .filter(|header| header.salts == state.salts && header.page_size == state.page_size)
             .ok_or_else(|| self.corrupt("the header of its WAL is not the one in use".into()))?;
-        let frame_size = FRAME_HEADER + self.page_size.get() as usize;
+        let frame_size = FRAME_HEADER + self.page_size.bytes();
         let per_piece = (PIECE / frame_size).max(1);
-        let mut piece = vec![0; per_piece * frame_size];
+        let mut piece = Buffer::new(per_piece * frame_size);
         let mut chain = Chain::new(&header);
         let mut frames = Vec::with_capacity(state.last_frame as usize);
-        let mut next = 1;
+        let (mut next, mut commit) = (1, 0);
         while next <= state.last_frame {
             let count = per_piece.min((state.last_frame - next) as usize + 1);
             let piece = &mut piece[..count * frame_size];
@@ -200,10 +225,11 @@ impl<'pin> Image<'pin> {
                     self.corrupt(format!("the checksum of frame {next} of its WAL is wrong"))
                 })?;
                 frames.push((header.pgno, next));
+                commit = header.commit;
                 next += 1;
             }
         }
-        if chain.checksum() != state.checksum {
+        if chain.checksum() != state.checksum || commit != state.page_count {
             return Err(self.corrupt("its WAL and the index of it differ".into()));
         }
         Ok(newest(frames, self.page_count))

@@ -15,6 +15,8 @@
 //! every connection of the process holds on it.
 
 mod bitmap;
+mod buffer;
+mod changes;
 mod copy;
 mod encode;
 mod engine;
@@ -23,6 +25,7 @@ mod ffi;
 mod header;
 mod image;
 mod integrity;
+mod locate;
 mod open;
 mod page_array;
 mod parallel;
@@ -32,10 +35,13 @@ mod rows;
 mod scan;
 mod schema;
 mod stage;
+mod traces;
+mod users;
 mod wal;
 mod wal_index;
 
 pub use bitmap::Bitmap;
+pub use changes::{apply_changes, changed_pages};
 pub use encode::{Encoded, encode_base, encode_changes};
 pub use engine::check_engine;
 pub use error::{Error, Result};
@@ -44,9 +50,9 @@ pub use image::Image;
 pub use integrity::integrity_check;
 pub use page_array::{HashKey, PageArray, PageArrayWriter, PageRecord};
 pub use pin::{JournalMode, Pin, pin};
-pub use replace::{Aside, Replaced, place, replace, sidecars};
+pub use replace::{Aside, Replaced, place, replace, resolve_target, sidecars};
 pub use rows::count_rows;
-pub use scan::{Changes, apply_changes, scan};
+pub use scan::{Changes, scan};
 pub use schema::{Schema, Table};
 pub use stage::{Applied, Stage};
 pub use wal::{WalHeader, WalPosition};

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 /// How long to wait for a lock. Writers of a rollback journal keep readers out only while they
 /// write their pages back, but many of them in turn can do so for long.
-const BUSY: Duration = Duration::from_secs(10);
+pub(crate) const BUSY: Duration = Duration::from_secs(10);
 
 /// Opens a database read-only.
 ///
@@ -20,26 +20,33 @@ pub(crate) fn open_read_only(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
-    let connection = Connection::open_with_flags(path, flags)
-        .map_err(|source| Error::sqlite("open", path, source))?;
-    prepare(&connection).map_err(|source| Error::sqlite("open", path, source))?;
-    Ok(connection)
+    open(path, flags)
 }
 
-/// Opens a private copy for writing, so that SQLite replays its journal.
+/// Opens a private copy for writing, so that SQLite replays its journal. A copy need not survive
+/// a power failure.
 pub(crate) fn open_private(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
-    let connection = Connection::open_with_flags(path, flags)
+    let connection = open(path, flags)?;
+    connection
+        .pragma_update(None, "synchronous", "off")
         .map_err(|source| Error::sqlite("open", path, source))?;
-    prepare(&connection).map_err(|source| Error::sqlite("open", path, source))?;
+    Ok(connection)
+}
+
+fn open(path: &Path, flags: OpenFlags) -> Result<Connection> {
+    let failed = |source| Error::sqlite("open", path, source);
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    prepare(&connection).map_err(failed)?;
     Ok(connection)
 }
 
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
-    // A malformed row of the schema would otherwise fail every statement; pages can be read.
+    // A malformed row of the schema would otherwise fail every statement, and a file that was cut
+    // be taken for corrupt as a whole.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     // No trigger or view of the application's schema runs code of ours.

@@ -16,7 +16,8 @@
 //! | 24 | 2 | cells on the page, where it is a b-tree page |
 //! | 26 | 1 | b-tree page type, else 0 |
 //!
-//! It is local state: losing it costs a scan, never data.
+//! The record of the lock page is zero. The magic is written last: a file without it was not
+//! finished. All of it is local state: losing it costs a scan, never data.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
@@ -44,8 +45,9 @@ impl HashKey {
     }
 
     pub(crate) fn hash(&self, page: &[u8]) -> u128 {
-        // The secret is longer than the 136 bytes that XXH3 asks for, so this cannot fail.
-        twox_hash::XxHash3_128::oneshot_with_secret(&self.0, page).unwrap_or_default()
+        // A default in place of the panic would be a hash that all pages share.
+        twox_hash::XxHash3_128::oneshot_with_secret(&self.0, page)
+            .expect("XXH3 asks for a secret of at least 136 bytes")
     }
 }
 
@@ -126,8 +128,12 @@ impl PageArray {
             .open(path)
             .map_err(Error::file("open", path))?;
         let mut header = [0; HEADER];
-        file.read_exact_at(&mut header, 0).map_err(Error::file("read", path))?;
-        let unfit = |detail: &str| Error::PageArray { path: path.to_owned(), detail: detail.into() };
+        let unfit =
+            |detail: &str| Error::PageArray { path: path.to_owned(), detail: detail.into() };
+        file.read_exact_at(&mut header, 0).map_err(|source| match source.kind() {
+            std::io::ErrorKind::UnexpectedEof => unfit("it is shorter than its header"),
+            _ => Error::file("read", path)(source),
+        })?;
         if header[..8] != *MAGIC {
             return Err(unfit("it does not begin with LBPAGES1"));
         }
@@ -158,26 +164,38 @@ impl PageArray {
         &self.key
     }
 
-    /// Reads the records of up to `pages` pages from `first` on, raw; fewer at the end.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the records of up to `pages` pages from `first` on, raw; fewer at the end, which is
+    /// after page `count`.
     pub(crate) fn read_raw(&self, first: u32, pages: usize, count: u32) -> Result<Vec<u8>> {
-        let known = (count + 1).saturating_sub(first) as usize;
+        let known = if first > count { 0 } else { (count - first) as usize + 1 };
         let mut bytes = vec![0; pages.min(known) * RECORD];
-        let offset = HEADER as u64 + u64::from(first - 1) * RECORD as u64;
-        self.file.read_exact_at(&mut bytes, offset).map_err(Error::file("read", &self.path))?;
+        self.read_records(first, &mut bytes)?;
         Ok(bytes)
     }
 
-    /// The record of one page.
+    /// The record of one page; zero beyond the end of the array.
     pub fn record(&self, pgno: u32) -> Result<PageRecord> {
+        if pgno == 0 || pgno > self.page_count()? {
+            return Ok(PageRecord::default());
+        }
         let mut bytes = [0; RECORD];
-        let offset = HEADER as u64 + u64::from(pgno - 1) * RECORD as u64;
-        self.file.read_exact_at(&mut bytes, offset).map_err(Error::file("read", &self.path))?;
+        self.read_records(pgno, &mut bytes)?;
         Ok(PageRecord::decode(&bytes))
     }
 
-    pub(crate) fn write_record(&self, pgno: u32, record: &[u8; RECORD]) -> Result<()> {
-        let offset = HEADER as u64 + u64::from(pgno - 1) * RECORD as u64;
-        self.file.write_all_at(record, offset).map_err(Error::file("write", &self.path))
+    fn read_records(&self, first: u32, bytes: &mut [u8]) -> Result<()> {
+        self.file.read_exact_at(bytes, offset(first)).map_err(Error::file("read", &self.path))
+    }
+
+    pub(crate) fn write_records(&self, first: u32, bytes: &[u8]) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.file.write_all_at(bytes, offset(first)).map_err(Error::file("write", &self.path))
     }
 
     pub(crate) fn finish_changes(&self, page_count: u32) -> Result<()> {
@@ -187,11 +205,16 @@ impl PageArray {
     }
 }
 
+fn offset(pgno: u32) -> u64 {
+    HEADER as u64 + u64::from(pgno.saturating_sub(1)) * RECORD as u64
+}
+
 /// Writes a page array from the first page to the last.
 #[derive(Debug)]
 pub struct PageArrayWriter {
     path: PathBuf,
     out: BufWriter<File>,
+    page_size: PageSize,
     key: HashKey,
 }
 
@@ -205,13 +228,9 @@ impl PageArrayWriter {
             .mode(0o600)
             .open(path)
             .map_err(Error::file("create", path))?;
-        let mut header = [0; HEADER];
-        header[..8].copy_from_slice(MAGIC);
-        header[8..12].copy_from_slice(&page_size.get().to_le_bytes());
-        header[16..208].copy_from_slice(&key.0);
         let mut out = BufWriter::with_capacity(64 * 1024, file);
-        out.write_all(&header).map_err(Error::file("write", path))?;
-        Ok(Self { path: path.to_owned(), out, key })
+        out.write_all(&[0; HEADER]).map_err(Error::file("write", path))?;
+        Ok(Self { path: path.to_owned(), out, page_size, key })
     }
 
     pub(crate) fn key(&self) -> &HashKey {
@@ -222,13 +241,19 @@ impl PageArrayWriter {
         self.out.write_all(&record.encode()).map_err(Error::file("write", &self.path))
     }
 
-    /// Makes the file durable.
+    /// Makes the file whole and durable.
     pub(crate) fn finish(self) -> Result<()> {
         let path = self.path;
         let file = self
             .out
             .into_inner()
             .map_err(|error| Error::file("write", &path)(error.into_error()))?;
+        file.sync_all().map_err(Error::file("sync", &path))?;
+        let mut header = [0; HEADER];
+        header[..8].copy_from_slice(MAGIC);
+        header[8..12].copy_from_slice(&self.page_size.get().to_le_bytes());
+        header[16..208].copy_from_slice(&self.key.0);
+        file.write_all_at(&header, 0).map_err(Error::file("write", &path))?;
         file.sync_all().map_err(Error::file("sync", &path))
     }
 }

@@ -1,6 +1,5 @@
 //! Work on consecutive windows of a database by several threads, taken in order.
 
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -54,29 +53,6 @@ fn run<T, E>(
     }
 }
 
-/// Buffers that are used again: a fresh megabyte costs more in page faults than to fill it.
-#[derive(Debug, Default)]
-pub(crate) struct Buffers {
-    free: Mutex<Vec<Vec<u8>>>,
-}
-
-impl Buffers {
-    /// A buffer of `length` bytes with any content.
-    pub(crate) fn take(&self, length: usize) -> Vec<u8> {
-        let mut buffer =
-            self.free.lock().ok().and_then(|mut free| free.pop()).unwrap_or_default();
-        buffer.resize(length, 0);
-        buffer
-    }
-
-    /// Gives a buffer back.
-    pub(crate) fn give(&self, buffer: Vec<u8>) {
-        if let Ok(mut free) = self.free.lock() {
-            free.push(buffer);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::in_order;
@@ -101,7 +77,8 @@ mod tests {
 
     #[test]
     fn an_error_of_the_consumer_ends_the_workers() {
-        let result = in_order(1_000_000, 2, Ok, |window| if window < 5 { Ok(()) } else { Err(window) });
+        let result =
+            in_order(1_000_000, 2, Ok, |window| if window < 5 { Ok(()) } else { Err(window) });
         assert_eq!(result, Err(5));
     }
 }

@@ -1,18 +1,21 @@
-//! A read transaction on a database, or on a private copy where a journal has to be replayed.
+//! A read transaction on a database, or on a private copy where it cannot be read in place.
 
 use std::path::{Path, PathBuf};
 
 use lifeboat_ltx::PageSize;
-use rusqlite::{Connection, ErrorCode, ffi};
+use rusqlite::{Connection, ffi};
 
-use crate::ffi::code_error as ffi_code;
+use crate::copy::{Copy, Obstacle};
+use crate::ffi::database_file;
+use crate::header::DatabaseHeader;
+use crate::locate::{is_there, locate, sidecar};
 use crate::open::open_read_only;
-use crate::wal_index::{self, Decision, WalState};
+use crate::traces::Traces;
+use crate::wal_index::{self, WalState};
 use crate::{Error, Image, Result, Schema};
 
-/// How often a transaction is begun before the writers are called too fast. A commit has to fall
-/// into the few microseconds between two reads each time.
-const ATTEMPTS: u32 = 1_000;
+/// How often an obstacle may come and go: an application that starts or stops just now.
+const ATTEMPTS: u32 = 10;
 
 /// How a database makes its transactions atomic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,7 @@ impl std::fmt::Display for JournalMode {
 }
 
 /// A pinned state of a database. Dropping it lets the application's writers and checkpoints go on.
+// The order of the fields is the order of dropping: the connection goes before what it leaves.
 #[derive(Debug)]
 pub struct Pin {
     path: PathBuf,
@@ -41,69 +45,119 @@ pub struct Pin {
     page_count: u32,
     journal_mode: JournalMode,
     wal: Option<WalState>,
-    copy: Option<crate::copy::Copy>,
+    _traces: Traces,
+    copy: Option<Copy>,
 }
 
-/// Pins the present state of the database at `path`.
+/// Pins the present state of the database at `path`; a link is followed.
 ///
 /// A rollback journal that a killed writer left behind is not rolled back in place, which would be
 /// writing to the application's database: database and journal are copied into `scratch` and the
-/// copy is rolled back and pinned.
+/// copy is rolled back and pinned. A WAL database in a directory that cannot be written to, without
+/// the files that even a reader needs there, is copied and pinned likewise.
 pub fn pin(path: &Path, scratch: &Path) -> Result<Pin> {
-    if !path.exists() {
-        return Err(Error::Missing { path: path.to_owned() });
-    }
-    match pin_in_place(path) {
-        Err(Error::Sqlite { source, .. }) if needs_rollback(&source) => {
-            let copy = crate::copy::Copy::rolled_back(path, scratch)?;
-            let mut pin = pin_in_place(copy.path())?;
-            pin.path = path.to_owned();
-            pin.copy = Some(copy);
-            Ok(pin)
-        }
-        other => other,
-    }
-}
-
-fn needs_rollback(error: &rusqlite::Error) -> bool {
-    matches!(error, rusqlite::Error::SqliteFailure(error, _)
-        if error.code == ErrorCode::ReadOnly
-            && matches!(error.extended_code,
-                ffi::SQLITE_READONLY_ROLLBACK | ffi::SQLITE_READONLY_RECOVERY))
-}
-
-fn pin_in_place(path: &Path) -> Result<Pin> {
-    let connection = open_read_only(path)?;
-    let failed = |source| Error::sqlite("read", path, source);
+    let real = locate(path)?;
     for _ in 0..ATTEMPTS {
-        connection.execute_batch("BEGIN").map_err(failed)?;
-        // BEGIN takes no lock by itself: the first read does, and decides which state is seen.
-        let page_count: u32 = pragma(&connection, "page_count").map_err(failed)?;
-        let wal = match wal_index::decide(&connection) {
-            Ok(Decision::NoWal) => None,
-            Ok(Decision::Settled(state)) => Some(state),
-            Ok(Decision::BeginAnew) => {
-                connection.execute_batch("ROLLBACK").map_err(failed)?;
-                continue;
-            }
-            Err(code) => return Err(failed(ffi_code(code))),
+        let error = match pin_in_place(&real, path) {
+            Err(error) => error,
+            pinned => return pinned,
         };
-        let page_size: u32 = pragma(&connection, "page_size").map_err(failed)?;
-        let mode: String = pragma(&connection, "journal_mode").map_err(failed)?;
-        let page_size = PageSize::new(page_size).ok_or_else(|| Error::Corrupt {
-            path: path.to_owned(),
-            detail: format!("its page size is {page_size}"),
-        })?;
-        let journal_mode =
-            if mode.eq_ignore_ascii_case("wal") { JournalMode::Wal } else { JournalMode::Rollback };
-        let path = path.to_owned();
-        return Ok(Pin { path, connection, page_size, page_count, journal_mode, wal, copy: None });
+        let Some(obstacle) = obstacle(&error, &real) else { return Err(error) };
+        if let Some(copy) = Copy::around(obstacle, &real, scratch)? {
+            let mut pin = pin_in_place(copy.path(), path)?;
+            pin.copy = Some(copy);
+            return Ok(pin);
+        }
     }
-    Err(failed(ffi_code(ffi::SQLITE_BUSY)))
+    Err(sqlite_error(path, ffi::SQLITE_BUSY))
 }
 
-fn pragma<T: rusqlite::types::FromSql>(connection: &Connection, name: &str) -> rusqlite::Result<T> {
-    connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
+/// What a copy would help against.
+fn obstacle(error: &Error, real: &Path) -> Option<Obstacle> {
+    let Error::Sqlite { source: rusqlite::Error::SqliteFailure(source, _), .. } = error else {
+        return None;
+    };
+    let there = |suffix| is_there(&sidecar(real, suffix));
+    match source.extended_code {
+        ffi::SQLITE_READONLY_ROLLBACK => Some(Obstacle::Journal),
+        ffi::SQLITE_READONLY_DIRECTORY | ffi::SQLITE_CANTOPEN if !there("-wal") => {
+            Some(Obstacle::NoWal)
+        }
+        ffi::SQLITE_READONLY_DIRECTORY | ffi::SQLITE_CANTOPEN if !there("-shm") => {
+            Some(Obstacle::WalWithoutIndex)
+        }
+        _ => None,
+    }
+}
+
+/// Pins the file `real`, which errors call `path`.
+fn pin_in_place(real: &Path, path: &Path) -> Result<Pin> {
+    refuse_lost_database(real, path)?;
+    // Declared first, so that it is dropped after the connection when pinning fails, too.
+    let traces = Traces::before(real);
+    let connection = open_read_only(real)?;
+    let wal =
+        wal_index::begin(&connection).map_err(|source| Error::sqlite("read", path, source))?;
+    let geometry = Geometry::of(&connection, wal.as_ref(), path)?;
+    Ok(Pin {
+        path: path.to_owned(),
+        connection,
+        page_size: geometry.page_size,
+        page_count: geometry.page_count,
+        journal_mode: geometry.journal_mode,
+        wal,
+        _traces: traces,
+        copy: None,
+    })
+}
+
+/// SQLite takes an empty file for a new database and deletes a WAL beside it, even when it may
+/// only read. The WAL may be all that is left of the application's data.
+fn refuse_lost_database(real: &Path, path: &Path) -> Result<()> {
+    let empty = real.metadata().is_ok_and(|file| file.len() == 0);
+    let wal = sidecar(real, "-wal").metadata().is_ok_and(|wal| wal.len() > 0);
+    if empty && wal {
+        let detail = "the file is empty, but a WAL with content is beside it".to_owned();
+        return Err(Error::Corrupt { path: path.to_owned(), detail });
+    }
+    Ok(())
+}
+
+fn sqlite_error(path: &Path, code: crate::ffi::Code) -> Error {
+    Error::sqlite("read", path, crate::ffi::code_error(code))
+}
+
+struct Geometry {
+    page_size: PageSize,
+    page_count: u32,
+    journal_mode: JournalMode,
+}
+
+impl Geometry {
+    /// Read from the header of the file, not by a PRAGMA: those read the schema, and where the
+    /// file is shorter than its header says, they tell what is left of it.
+    fn of(connection: &Connection, wal: Option<&WalState>, path: &Path) -> Result<Self> {
+        let failed = |code| sqlite_error(path, code);
+        let file = database_file(connection).map_err(failed)?;
+        let size = file.size().map_err(failed)?;
+        if size == 0 {
+            let (page_size, page_count) = (PageSize::DEFAULT, 0);
+            return Ok(Self { page_size, page_count, journal_mode: JournalMode::Rollback });
+        }
+        let mut bytes = [0; 100];
+        file.read_at(&mut bytes, 0).map_err(failed)?;
+        let not_a_database = || Error::NotADatabase { path: path.to_owned() };
+        let header = DatabaseHeader::parse(&bytes).ok_or_else(not_a_database)?;
+        let file_pages = size.div_ceil(u64::from(header.page_size));
+        let (page_size, page_count) = match wal.map(|wal| &wal.header) {
+            Some(state) if state.last_frame > 0 => (state.page_size, state.page_count),
+            _ if header.page_count > 0 => (header.page_size, header.page_count),
+            _ => (header.page_size, u32::try_from(file_pages).unwrap_or(u32::MAX)),
+        };
+        let page_size = PageSize::new(page_size).ok_or_else(not_a_database)?;
+        let journal_mode = if header.wal { JournalMode::Wal } else { JournalMode::Rollback };
+        Ok(Self { page_size, page_count, journal_mode })
+    }
 }
 
 impl Pin {
@@ -123,8 +177,9 @@ impl Pin {
         self.journal_mode == JournalMode::Rollback && self.copy.is_none()
     }
 
-    /// Whether a journal left by a killed writer had to be replayed in a copy.
-    pub fn rolled_back_a_copy(&self) -> bool {
+    /// Whether the database could not be read in place and a private copy is pinned: a killed
+    /// writer's journal had to be rolled back, or the directory cannot be written to.
+    pub fn is_copy(&self) -> bool {
         self.copy.is_some()
     }
 

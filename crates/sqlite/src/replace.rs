@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use crate::copy::sidecar;
 use crate::ffi::{self, VfsFile};
+use crate::locate::{is_there, sidecar};
+use crate::users::users;
 use crate::{Error, Result};
 
 /// The files that belong to a database, in the order in which they are moved: a WAL or journal
@@ -32,16 +33,23 @@ pub enum Replaced {
     Former(Aside),
 }
 
-/// The companions of the database at `path` that exist.
-pub fn sidecars(path: &Path) -> Vec<PathBuf> {
-    SIDECARS
-        .iter()
-        .map(|suffix| sidecar(path, suffix))
-        .filter(|path| path.symlink_metadata().is_ok())
-        .collect()
+/// The file that a restore to `path` replaces: where it is a link, what that points to, so that
+/// the link goes on leading to the database. Staged and former files belong beside it.
+pub fn resolve_target(path: &Path) -> Result<PathBuf> {
+    if path.is_symlink() {
+        return path.canonicalize().map_err(Error::file("follow", path));
+    }
+    Ok(path.to_owned())
 }
 
-/// Moves the staged file to a target that must not exist.
+/// The companions of the database at `path` that exist. A link is followed.
+pub fn sidecars(path: &Path) -> Vec<PathBuf> {
+    let path = resolve_target(path).unwrap_or_else(|_| path.to_owned());
+    let sidecars = SIDECARS.iter().map(|suffix| sidecar(&path, suffix));
+    sidecars.filter(|path| is_there(path)).collect()
+}
+
+/// Moves the staged file to a target that must not exist, not even as a link to nowhere.
 pub fn place(staged: &Path, target: &Path) -> Result<()> {
     if let Some(left) = sidecars(target).into_iter().next() {
         // A WAL without its database would be replayed into the new one.
@@ -53,87 +61,110 @@ pub fn place(staged: &Path, target: &Path) -> Result<()> {
 
 /// Swaps the staged file for the database at `target`, or places it where there is none.
 ///
-/// The former files go to `aside` and names derived from it. Nobody else may have the target open;
-/// its lock is held meanwhile. The companions go first, so that a crash never leaves the former WAL
-/// beside the new database; the database itself is exchanged in one step.
+/// The former files go to `aside` and names derived from it, on the same file system; other hard
+/// links of the former database stay with it. Nobody else may have the target open; its lock is
+/// held meanwhile. The companions go first, so that a crash never leaves the former WAL beside the
+/// new database; the database itself is replaced in one step. Where a step fails, those before it
+/// are undone.
 pub fn replace(staged: &Path, target: &Path, aside: &Path) -> Result<Replaced> {
-    if target.symlink_metadata().is_err() && sidecars(target).is_empty() {
+    let target = &resolve_target(target)?;
+    if !is_there(target) && sidecars(target).is_empty() {
         place(staged, target)?;
         return Ok(Replaced::Nothing);
     }
-    let _lock = lock(target)?;
-    let mut moved = Vec::new();
-    for suffix in SIDECARS {
-        let from = sidecar(target, suffix);
-        if from.symlink_metadata().is_ok() {
-            let to = sidecar(aside, suffix);
-            rename_new(&from, &to)?;
-            moved.push((from, to));
+    let lock = lock(target)?;
+    for taken in [aside.to_owned()].into_iter().chain(SIDECARS.map(|name| sidecar(aside, name))) {
+        if is_there(&taken) {
+            return Err(Error::TargetExists { path: taken });
         }
     }
-    if target.symlink_metadata().is_ok() {
-        exchange(staged, target, aside)?;
-        moved.push((target.to_owned(), aside.to_owned()));
+    let mut moves = Moves::default();
+    for suffix in SIDECARS {
+        let from = sidecar(target, suffix);
+        if is_there(&from) {
+            moves.rename(&from, &sidecar(aside, suffix))?;
+        }
+    }
+    if !moves.done.is_empty() {
+        // Not even a power failure may bring a WAL back beside the new database.
+        sync_directory(target)?;
+    }
+    if is_there(target) {
+        moves.swap(staged, target, aside)?;
     } else {
         rename_new(staged, target)?;
     }
+    let moved = std::mem::take(&mut moves.done);
+    drop(lock);
+    sync_directory(aside)?;
     sync_directory(target)?;
     Ok(Replaced::Former(Aside { database: aside.to_owned(), moved }))
 }
 
+/// Renames that are undone, the last first, unless they are taken out.
+#[derive(Debug, Default)]
+struct Moves {
+    done: Vec<(PathBuf, PathBuf)>,
+}
+
+impl Moves {
+    fn rename(&mut self, from: &Path, to: &Path) -> Result<()> {
+        rename_new(from, to)?;
+        self.done.push((from.to_owned(), to.to_owned()));
+        Ok(())
+    }
+
+    /// Puts `staged` at `target` and what was there at `aside`. The former database gets its second
+    /// name first, so that the target is never missing; then the new one takes the first name.
+    fn swap(&mut self, staged: &Path, target: &Path, aside: &Path) -> Result<()> {
+        match std::fs::hard_link(target, aside) {
+            Ok(()) => {
+                if let Err(source) = std::fs::rename(staged, target) {
+                    // The former database still has its first name.
+                    let _ = std::fs::remove_file(aside);
+                    return Err(Error::file("replace", target)(source));
+                }
+                self.done.push((target.to_owned(), aside.to_owned()));
+                Ok(())
+            }
+            Err(source) if source.kind() == std::io::ErrorKind::AlreadyExists => {
+                Err(Error::TargetExists { path: aside.to_owned() })
+            }
+            // A file system without links, a file of someone else, or too many links of it.
+            Err(_) => {
+                self.rename(target, aside)?;
+                rename_new(staged, target)
+            }
+        }
+    }
+}
+
+impl Drop for Moves {
+    fn drop(&mut self) {
+        for (from, to) in self.done.drain(..).rev() {
+            // What cannot be moved back is still there under its second name.
+            let _ = rename_new(&to, &from);
+        }
+    }
+}
+
+/// Locks the target against everyone else; `None` where there is only a companion of it.
 fn lock(target: &Path) -> Result<Option<VfsFile>> {
-    if target.symlink_metadata().is_err() {
+    if !is_there(target) {
         return Ok(None);
     }
-    let in_use = |users| Error::TargetInUse { path: target.to_owned(), users };
-    if let Some(users) = users(target) {
-        return Err(in_use(Some(users)));
+    if !target.is_file() {
+        return Err(Error::NotADatabase { path: target.to_owned() });
     }
-    let mut file = VfsFile::open_for_locking(target)
-        .map_err(|code| Error::sqlite("lock", target, ffi::code_error(code)))?;
-    match file.lock_exclusive() {
-        Ok(()) => Ok(Some(file)),
-        Err(rusqlite::ffi::SQLITE_BUSY) => Err(in_use(None)),
-        Err(code) => Err(Error::sqlite("lock", target, ffi::code_error(code))),
-    }
-}
-
-/// The other processes that have the file open, as `name (pid 12), …`, where `/proc` tells.
-///
-/// A rollback-journal database that is open but idle holds no lock; this notices it all the same.
-fn users(target: &Path) -> Option<String> {
-    use std::os::unix::fs::MetadataExt;
-    let wanted = target.metadata().ok()?;
-    let own = std::process::id().to_string();
-    let mut users = Vec::new();
-    for process in std::fs::read_dir("/proc").ok()?.flatten() {
-        let pid = process.file_name().to_string_lossy().into_owned();
-        if pid == own || !pid.bytes().all(|byte| byte.is_ascii_digit()) {
-            continue;
-        }
-        let Ok(descriptors) = std::fs::read_dir(process.path().join("fd")) else { continue };
-        let open = descriptors.flatten().any(|descriptor| {
-            std::fs::metadata(descriptor.path())
-                .is_ok_and(|file| file.ino() == wanted.ino() && file.dev() == wanted.dev())
-        });
-        if open {
-            let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-            users.push(format!("{} (pid {pid})", name.trim_end()));
-        }
-    }
-    (!users.is_empty()).then(|| users.join(", "))
-}
-
-/// Puts `staged` at `target` and what was there at `aside`; the target is never missing where the
-/// file system can exchange two names.
-fn exchange(staged: &Path, target: &Path, aside: &Path) -> Result<()> {
-    match renameat_with(CWD, staged, CWD, target, RenameFlags::EXCHANGE) {
-        Ok(()) => rename_new(staged, aside),
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            rename_new(target, aside)?;
-            rename_new(staged, target)
-        }
-        Err(error) => Err(Error::file("replace", target)(error.into())),
+    let failed = |code| Error::sqlite("lock", target, ffi::code_error(code));
+    let mut file = VfsFile::open_for_locking(target).map_err(failed)?;
+    let locked = file.lock_exclusive();
+    // Asked under the lock: whoever opens the file from now on waits.
+    let users = users(target);
+    match locked {
+        Ok(()) if users.is_none() => Ok(Some(file)),
+        Err(code) if code & 0xff != rusqlite::ffi::SQLITE_BUSY => Err(failed(code)),
+        _ => Err(Error::TargetInUse { path: target.to_owned(), users }),
     }
 }
 

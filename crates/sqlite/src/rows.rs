@@ -25,13 +25,18 @@ pub fn count_rows(
     let mut pages = Pages { image, array, changed, window: Vec::new(), window_first: 0 };
     let mut rows = 0;
     let mut open = vec![root];
-    let mut visited = 0;
+    let mut seen: usize = 1;
+    let mut of_index = None;
     while let Some(pgno) = open.pop() {
-        visited += 1;
-        if pgno == 0 || pgno > image.page_count() || visited > image.page_count() {
+        // A page that two others point to leads round in a circle, or at least to a wrong count.
+        if pgno == 0 || pgno > image.page_count() || seen > image.page_count() as usize {
             return Ok(None);
         }
         let (kind, cells) = pages.kind_and_cells(pgno)?;
+        let index = matches!(kind, INTERIOR_INDEX | LEAF_INDEX);
+        if *of_index.get_or_insert(index) != index {
+            return Ok(None);
+        }
         match kind {
             LEAF_TABLE | LEAF_INDEX => rows += u64::from(cells),
             INTERIOR_TABLE | INTERIOR_INDEX => {
@@ -39,6 +44,7 @@ pub fn count_rows(
                 rows += if kind == INTERIOR_INDEX { u64::from(cells) } else { 0 };
                 let page = image.page(pgno)?;
                 let Some(children) = children(pgno, &page) else { return Ok(None) };
+                seen += children.len();
                 open.extend(children);
             }
             _ => return Ok(None),

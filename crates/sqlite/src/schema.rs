@@ -43,7 +43,9 @@ impl Schema {
             let kind: String = row.get(0).unwrap_or_default();
             let root: u32 = row.get(4).unwrap_or_default();
             if kind == "table" && root > 0 {
-                tables.push(Table { name: row.get(1).unwrap_or_default(), root });
+                let name = row.get_ref(1)?.as_bytes_or_null().unwrap_or_default();
+                let name = String::from_utf8_lossy(name.unwrap_or_default()).into_owned();
+                tables.push(Table { name, root });
             }
         }
         let mut sha256 = String::with_capacity(64);

@@ -5,8 +5,11 @@ use std::io::Read;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use lifeboat_ltx::{Checksum, DatabaseChecksum, Decoder, Header, PageSize, Txid, page_checksum};
+use lifeboat_ltx::{
+    Checksum, DatabaseChecksum, Decoder, Header, PageSize, Txid, TxidRange, page_checksum,
+};
 
+use crate::buffer::Buffer;
 use crate::{Error, Result};
 
 /// Consecutive pages are written in pieces of about this size.
@@ -30,6 +33,7 @@ pub struct Stage {
     commit: u32,
     txid: Option<Txid>,
     checksum: DatabaseChecksum,
+    torn: bool,
     keep: bool,
 }
 
@@ -50,6 +54,7 @@ impl Stage {
             commit: 0,
             txid: None,
             checksum: DatabaseChecksum::new(),
+            torn: false,
             keep: false,
         })
     }
@@ -82,6 +87,8 @@ impl Stage {
     /// Applies one file: a base to an empty stage, else a file that continues the last one.
     ///
     /// Every checksum the file states is verified. `progress` is told the bytes of pages written.
+    /// A file that is refused by its header leaves the stage as it was; one that fails later leaves
+    /// it torn, and nothing more can be applied.
     pub fn apply<R: Read>(
         &mut self,
         mut decoder: Decoder<R>,
@@ -89,15 +96,18 @@ impl Stage {
     ) -> Result<Applied> {
         let header = decoder.header().clone();
         self.check_continues(&header)?;
+        self.torn = true;
+        self.page_size = Some(header.page_size);
         let size = header.page_size.bytes();
         let mut run = Run::default();
         let mut page = Vec::with_capacity(size);
+        let mut old = Buffer::new(size);
         let (mut pages, mut grown) = (0, 0);
         while let Some((pgno, checksum)) =
             decoder.next_page(&mut page).map_err(|source| self.ltx(source))?
         {
             if pgno <= self.commit {
-                let old = self.stored_checksum(pgno, size)?;
+                let old = self.stored_checksum(pgno, &mut old)?;
                 self.checksum.toggle(old);
             } else {
                 grown += 1;
@@ -113,16 +123,22 @@ impl Stage {
         }
         self.write(&run)?;
         progress(run.bytes.len() as u64);
-        decoder.finish().map_err(|source| self.ltx(source))?;
+        let trailer = decoder.finish().map_err(|source| self.ltx(source))?;
         self.check_growth(&header, grown)?;
-        self.resize(&header)?;
-        self.check_result(&header)?;
+        self.resize(&header, &mut old)?;
+        self.check_result(header.range, trailer.checksum_after)?;
         self.txid = Some(header.range.max());
+        self.torn = false;
         Ok(Applied { pages, txid: header.range.max() })
     }
 
-    fn check_continues(&mut self, header: &Header) -> Result<()> {
+    fn check_continues(&self, header: &Header) -> Result<()> {
         let range = header.range;
+        if self.torn {
+            return Err(Error::Discontinuous {
+                detail: format!("{range} comes after a file that failed"),
+            });
+        }
         match self.txid {
             None if range.is_base() => {}
             None => {
@@ -145,7 +161,7 @@ impl Stage {
                     detail: format!("expected pages of {size} bytes, found {}", header.page_size),
                 });
             }
-            _ => self.page_size = Some(header.page_size),
+            _ => {}
         }
         let follows = self.txid.is_some_and(|last| last.next() == Some(range.min()));
         match header.checksum_before {
@@ -176,11 +192,10 @@ impl Stage {
         })
     }
 
-    fn resize(&mut self, header: &Header) -> Result<()> {
-        let size = header.page_size.bytes();
+    fn resize(&mut self, header: &Header, buffer: &mut [u8]) -> Result<()> {
         for pgno in header.commit + 1..=self.commit {
             if pgno != header.page_size.lock_page() {
-                let old = self.stored_checksum(pgno, size)?;
+                let old = self.stored_checksum(pgno, buffer)?;
                 self.checksum.toggle(old);
             }
         }
@@ -188,12 +203,11 @@ impl Stage {
         self.file.set_len(self.size()).map_err(Error::file("resize", &self.path))
     }
 
-    fn check_result(&self, header: &Header) -> Result<()> {
-        match header.checksum_after {
+    fn check_result(&self, range: TxidRange, stated: Option<Checksum>) -> Result<()> {
+        match stated {
             Some(after) if after != self.checksum() => Err(Error::Discontinuous {
                 detail: format!(
-                    "after {} the database should have checksum {after}, it has {}",
-                    header.range,
+                    "after {range} the database should have checksum {after}, it has {}",
                     self.checksum()
                 ),
             }),
@@ -201,11 +215,10 @@ impl Stage {
         }
     }
 
-    fn stored_checksum(&self, pgno: u32, size: usize) -> Result<Checksum> {
-        let mut page = vec![0; size];
-        let offset = u64::from(pgno - 1) * size as u64;
-        self.file.read_exact_at(&mut page, offset).map_err(Error::file("read", &self.path))?;
-        Ok(page_checksum(pgno, &page))
+    fn stored_checksum(&self, pgno: u32, page: &mut [u8]) -> Result<Checksum> {
+        let offset = u64::from(pgno - 1) * page.len() as u64;
+        self.file.read_exact_at(page, offset).map_err(Error::file("read", &self.path))?;
+        Ok(page_checksum(pgno, page))
     }
 
     fn write(&self, run: &Run) -> Result<()> {

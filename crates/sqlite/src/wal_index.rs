@@ -5,16 +5,17 @@
 //! A reader holds one of two kinds of lock. With a *read mark* the WAL is not reset and the
 //! database file receives no frame beyond the mark, but it may receive some before it, in any
 //! order. With *lock 0*, taken when the whole WAL was in the database file, that file receives
-//! nothing, but the WAL may be reset and overwritten. SQLite does not tell which one it took.
-//! What is decided here holds under both:
+//! nothing, but the WAL may be reset and overwritten: the frames that a transaction saw may go.
+//! SQLite does not tell which one it took, but a transaction that begins with
+//! `sqlite3_snapshot_get` never takes lock 0 while the WAL has frames. So, for a transaction begun
+//! that way:
 //!
-//! - Fewer frames backfilled than the transaction sees: it must be a read mark. The overlay of the
-//!   frames on the database file is right and stays so.
-//! - All of them backfilled, and no later commit: the database file alone is right and stays so,
-//!   because nothing that it lacks may be put into it under either lock.
-//! - All of them backfilled, but a later commit exists: a backfill up to a read mark skips pages
-//!   that have newer frames, so the file alone may be wrong; under lock 0 the WAL may be reset, so
-//!   the overlay may be wrong. The transaction has to begin anew.
+//! - No frames: the database file alone is the image and stays so.
+//! - Frames: the database file overlaid with them is the image and stays so. A page that the
+//!   overlay lacks is in the file, and nothing beyond the mark is written there.
+//! - Frames, all of them backfilled, and no commit after them yet: the file alone is the image as
+//!   well, because nothing that it lacks may be put into it. It spares reading the WAL. With a
+//!   later commit this would be wrong: a backfill up to a mark skips pages that have newer frames.
 
 #![expect(clippy::host_endian_bytes, reason = "the WAL index is in native order")]
 
@@ -39,7 +40,9 @@ pub(crate) struct WalIndexHeader {
 
 impl WalIndexHeader {
     pub(crate) fn parse(bytes: &[u8; WAL_INDEX_HEADER]) -> Self {
-        let word = |at: usize| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let word = |at: usize| {
+            u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
         let page_size = match u16::from_ne_bytes([bytes[14], bytes[15]]) {
             1 => 65_536,
             size => u32::from(size),
@@ -65,28 +68,32 @@ pub(crate) struct WalState {
     pub(crate) in_wal: bool,
 }
 
-/// What the WAL index says about an open read transaction.
-#[derive(Debug)]
-pub(crate) enum Decision {
-    /// The WAL never had a frame, or there is none: the database file is the image.
-    NoWal,
-    /// The pages are where this says.
-    Settled(WalState),
-    /// A commit came in between: begin a new transaction.
-    BeginAnew,
+/// Begins a read transaction and tells where its pages are; `None` where there is no WAL, or one
+/// without a frame: then the database file is the image.
+pub(crate) fn begin(connection: &Connection) -> rusqlite::Result<Option<WalState>> {
+    let mut opened = false;
+    loop {
+        connection.execute_batch("BEGIN")?;
+        match ffi::begin_snapshot(connection).map_err(ffi::code_error)? {
+            None => return Ok(None),
+            Some(snapshot) if opened => {
+                return settle(connection, &snapshot).map(Some).map_err(ffi::code_error);
+            }
+            // The WAL was opened on the way, so that this transaction may be under lock 0. From
+            // now on the connection keeps it open.
+            Some(_) => connection.execute_batch("ROLLBACK")?,
+        }
+        opened = true;
+    }
 }
 
-/// Decides where the pages of the open read transaction are.
-pub(crate) fn decide(connection: &Connection) -> Result<Decision, Code> {
-    let Some(snapshot) = ffi::snapshot(connection) else { return Ok(Decision::NoWal) };
-    // The counter is read before the header: a reset writes new salts first and then zeroes it,
-    // so a header that is still the transaction's vouches for the counter.
-    let Some((backfilled, current)) = ffi::database_file(connection)?.wal_index()? else {
-        return Err(rusqlite::ffi::SQLITE_BUSY);
+fn settle(connection: &Connection, snapshot: &[u8; WAL_INDEX_HEADER]) -> Result<WalState, Code> {
+    let header = WalIndexHeader::parse(snapshot);
+    // The counter is read before the header: a reset writes new salts first and then zeroes it, so
+    // a header that is still the transaction's vouches for the counter.
+    let backfilled = match ffi::database_file(connection)?.wal_index()? {
+        Some((backfilled, current)) if current == *snapshot => backfilled,
+        _ => 0,
     };
-    if current != snapshot {
-        return Ok(Decision::BeginAnew);
-    }
-    let header = WalIndexHeader::parse(&snapshot);
-    Ok(Decision::Settled(WalState { header, in_wal: backfilled < header.last_frame }))
+    Ok(WalState { header, in_wal: backfilled < header.last_frame })
 }

@@ -57,12 +57,12 @@ fn read_header<R: Read>(reader: &mut BufReader<Below<R>>) -> Result<Vec<u8>> {
     loop {
         let start = header.len();
         let room = HEADER_LIMIT_BYTES - start as u64;
-        reader
+        let read = reader
             .by_ref()
             .take(room)
             .read_until(b'\n', &mut header)
             .map_err(|error| Error::from_stream("read", sort(error)))?;
-        if !header.ends_with(b"\n") || !header.starts_with(b"age-encryption.org/") {
+        if read == 0 || !header.ends_with(b"\n") || !header.starts_with(b"age-encryption.org/") {
             return Err(Error::Corrupt { problem: "no age header", source: None });
         }
         if header[start..].starts_with(b"---") {

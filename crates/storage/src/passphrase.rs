@@ -12,8 +12,8 @@ use crate::{Error, Result};
 /// Binary logarithm of scrypt's N when wrapping: with r = 8 this takes 36 MiB and about 0.1 s,
 /// which the smallest machines can pay at every start.
 const WORK_FACTOR: u8 = 15;
-/// The largest accepted when unwrapping, as `age` itself does.
-const MAX_WORK_FACTOR: u8 = 22;
+/// The largest accepted when unwrapping: 1 GiB of memory. `age -p` writes 18.
+const MAX_WORK_FACTOR: u8 = 20;
 
 /// Encrypts `plain` for whoever knows `passphrase`: an age file.
 pub fn wrap_with_passphrase(plain: &[u8], passphrase: &SecretString) -> Result<Vec<u8>> {
@@ -30,7 +30,7 @@ pub fn wrap_with_passphrase(plain: &[u8], passphrase: &SecretString) -> Result<V
 /// What [`wrap_with_passphrase`], or `age -p`, encrypted.
 ///
 /// [`Error::WrongPassphrase`]; [`Error::NotForUs`] for an age file without passphrase;
-/// [`Error::ExcessiveWork`] beyond a work factor of 22; [`Error::Corrupt`] for anything else.
+/// [`Error::ExcessiveWork`] beyond a work factor of 20; [`Error::Corrupt`] for anything else.
 pub fn unwrap_with_passphrase(wrapped: &[u8], passphrase: &SecretString) -> Result<Vec<u8>> {
     let mut identity = scrypt::Identity::new(passphrase.clone());
     identity.set_max_work_factor(MAX_WORK_FACTOR);

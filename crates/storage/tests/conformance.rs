@@ -1,5 +1,7 @@
 //! Every storage passes the same suite.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::sync::{Arc, Mutex};
 
 use lifeboat_storage::testing::Faulty;

@@ -1,5 +1,7 @@
 //! Sealing into a storage that fails at every operation in turn.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::io::{Read, Write};
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use lifeboat_storage::{
     Error, HashingWriter, Key, MemoryStorage, Result, SealOptions, SealWriter, Storage, unseal,
 };
 
-const PLAIN: [u8; 300_000] = [5; 300_000];
+static PLAIN: [u8; 300_000] = [5; 300_000];
 
 fn key() -> Key {
     "databases/object".parse().unwrap()

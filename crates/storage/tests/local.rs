@@ -1,5 +1,7 @@
 //! What only the local directory promises: modes, foreign files, full disks, killed processes.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;

@@ -1,5 +1,8 @@
 //! The tools that users would read a repository with: `age` and `zstd`, not written by us.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "says which test was skipped")]
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;

@@ -1,5 +1,8 @@
 //! Sealing and unsealing: round trips, damage, failing streams, threads.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::needless_pass_by_value, reason = "assertions take results as calls return them")]
+
 use std::io::{self, Cursor, Read, Write};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
@@ -27,9 +30,13 @@ fn seal(plain: &[u8], identity: &Identity, options: &SealOptions) -> Vec<u8> {
 
 fn unseal_all(sealed: Vec<u8>, identity: &Identity) -> lifeboat_storage::Result<Vec<u8>> {
     let mut plain = Vec::new();
-    let mut reader = unseal(Cursor::new(sealed), std::slice::from_ref(identity))?;
+    let mut reader = unseal(Cursor::new(sealed), one(identity))?;
     reader.read_to_end(&mut plain).map_err(|error| Error::from_stream("read", error))?;
     Ok(plain)
+}
+
+fn one(identity: &Identity) -> &[Identity] {
+    std::slice::from_ref(identity)
 }
 
 /// Compressible but nowhere the same.
@@ -63,7 +70,7 @@ fn round_trips_around_every_boundary() {
         for length in [0, 1, 999, 1000, 1001, 2000, 2001, 10_000, 65_536, 131_072, 300_001] {
             let plain = numbers(length);
             let sealed = seal(&plain, &identity, &options(1000, workers));
-            assert_eq!(unseal_bytes(&sealed, &[identity.clone()], length).unwrap(), plain);
+            assert_eq!(unseal_bytes(&sealed, one(&identity), length).unwrap(), plain);
             assert!(unseal_all(sealed, &identity).unwrap() == plain, "{length} bytes");
         }
     }
@@ -101,7 +108,7 @@ fn every_recipient_can_open_and_nobody_else() {
     for identity in [&first, &second] {
         assert_eq!(unseal_bytes(&sealed, &[other.clone(), identity.clone()], 5).unwrap(), b"plain");
     }
-    assert!(matches!(unseal_bytes(&sealed, &[other.clone()], 5), Err(Error::NotForUs)));
+    assert!(matches!(unseal_bytes(&sealed, one(&other), 5), Err(Error::NotForUs)));
     assert!(matches!(unseal_all(sealed.clone(), &other), Err(Error::NotForUs)));
     assert!(matches!(unseal_bytes(&sealed, &[], 5), Err(Error::NotForUs)));
     assert!(matches!(seal_bytes(b"plain", &[]), Err(Error::NoRecipient)));
@@ -131,13 +138,13 @@ fn every_flip_and_cut_is_found() {
     for at in 0..sealed.len() {
         let mut flipped = sealed.clone();
         flipped[at] ^= 1;
-        let result = unseal_bytes(&flipped, &[identity.clone()], 1 << 20);
+        let result = unseal_bytes(&flipped, one(&identity), 1 << 20);
         // A changed stanza can be one for another key.
         assert!(
             matches!(result, Err(Error::Corrupt { .. } | Error::NotForUs)),
             "byte {at}: {result:?}"
         );
-        let cut = unseal_bytes(&sealed[..at], &[identity.clone()], 1 << 20);
+        let cut = unseal_bytes(&sealed[..at], one(&identity), 1 << 20);
         assert_corrupt(cut, &format!("cut at {at}"));
     }
     let garbage = [&sealed[..], b"x"].concat();
@@ -174,7 +181,7 @@ fn damage_below_a_valid_age_layer_is_found() {
     ];
     for (what, content) in cases {
         let sealed = encrypt_bytes(&content, &recipients).unwrap();
-        assert_corrupt(unseal_bytes(&sealed, &[identity.clone()], 1 << 30), what);
+        assert_corrupt(unseal_bytes(&sealed, one(&identity), 1 << 30), what);
         assert_corrupt(unseal_all(sealed, &identity), what);
     }
 }
@@ -188,14 +195,40 @@ fn window_of_256_mib() -> Vec<u8> {
 
 #[test]
 fn what_is_no_age_file_is_corrupt_without_being_read_whole() {
-    let identity = Identity::generate();
-    let endless = io::repeat(b'a');
-    assert_corrupt(unseal(endless, &[identity.clone()]), "endless letters");
-    let endless =
-        Cursor::new(b"age-encryption.org/v1\n-> X25519 ".to_vec()).chain(io::repeat(b'a'));
-    assert_corrupt(unseal(endless, &[identity.clone()]), "endless stanza");
-    assert_corrupt(unseal_all(b"age-encryption.org/v9\n--- x\n".to_vec(), &identity), "version");
-    assert_corrupt(unseal_all(Vec::new(), &identity), "empty");
+    within_a_minute(|| {
+        let identities = [Identity::generate()];
+        assert_corrupt(unseal(io::repeat(b'a'), &identities), "endless letters");
+        for line in ["-> X25519 aaaa", "-> X25519 aaaa\naaaa\n", "\n"] {
+            let endless = Repeating::new("age-encryption.org/v1\n", line);
+            assert_corrupt(unseal(endless, &identities), line);
+        }
+        for whole in ["age-encryption.org/v9\n--- x\n", "age-encryption.org/v1\n", ""] {
+            assert_corrupt(unseal_all(whole.as_bytes().to_vec(), &identities[0]), whole);
+        }
+    });
+}
+
+/// A text, then another without end.
+struct Repeating {
+    text: Vec<u8>,
+    again: &'static str,
+}
+
+impl Repeating {
+    fn new(first: &str, again: &'static str) -> Self {
+        Self { text: first.as_bytes().to_vec(), again }
+    }
+}
+
+impl Read for Repeating {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.text.as_slice().read(buf)?;
+        self.text.drain(..read);
+        if self.text.is_empty() {
+            self.text.extend_from_slice(self.again.as_bytes());
+        }
+        Ok(read)
+    }
 }
 
 /// A disk or connection that fails is not damage, wherever in the stream it happens.
@@ -207,7 +240,7 @@ fn a_failing_source_is_no_damage() {
         let source = Cursor::new(sealed[..good].to_vec()).chain(Failing);
         let read = || {
             let mut plain = Vec::new();
-            unseal(source, &[identity.clone()])?
+            unseal(source, one(&identity))?
                 .read_to_end(&mut plain)
                 .map_err(|error| Error::from_stream("read", error))
         };
@@ -383,7 +416,7 @@ proptest! {
     #[test]
     fn any_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..500)) {
         let identity = Identity::generate();
-        prop_assert!(unseal_bytes(&bytes, &[identity.clone()], 1000).is_err());
+        prop_assert!(unseal_bytes(&bytes, one(&identity), 1000).is_err());
         let header = [&b"age-encryption.org/v1\n-> X25519 "[..], &bytes].concat();
         prop_assert!(unseal_all(header, &identity).is_err());
     }

@@ -1,0 +1,295 @@
+#!/usr/bin/env python3
+"""Measure lifeboat beside other backup tools and print Markdown tables for docs/benchmarks.md.
+
+See bench/README.md for what is measured and how.
+"""
+import argparse
+import hashlib
+import json
+import os
+import platform
+import shutil
+import signal
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from tools import TOOLS, Lifeboat, used_bytes
+
+HERE = Path(__file__).resolve().parent
+MIB = 1 << 20
+RESTORE = "restore to a file"
+UNVERIFIED = "lifeboat, no integrity check"
+
+
+def fail(message):
+    sys.exit(f"bench: {message}")
+
+
+class Bench:
+    """One database size: its databases, the tools' repositories, and what was measured."""
+
+    def __init__(self, root, tools, quiet):
+        self.root, self.tools, self.quiet = root, tools, quiet
+        self.base = root / "base.db"
+        # The file tools are given this directory. It also holds a small file newer than the
+        # database: borg reads the newest file of every backup again, changed or not.
+        self.source = root / "source"
+        self.database = self.source / "chat.db"
+        self.samples = defaultdict(list)
+        self.local_state = {}
+        self.notes = {}
+
+    def say(self, text):
+        if not self.quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    def measure(self, command, env, cwd):
+        """Run a command; wall and CPU seconds and peak resident bytes, all descendants included."""
+        os.sync()
+        peak = self.root / "peak"
+        # GNU time is small itself. A child of this process would start with this process's peak.
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            ["/usr/bin/time", "-q", "-f", "%M", "-o", peak, *command],
+            env=env, cwd=cwd, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=open(self.root / "errors", "wb"),
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            fail(f"{command}\nfailed:\n{(self.root / 'errors').read_text()}")
+        return {
+            "wall": wall,
+            "cpu": usage.ru_utime + usage.ru_stime,
+            "peak": int(peak.read_text()) << 10,
+        }
+
+    def change(self, work, fraction, seed):
+        """Change the database in a process of its own; returns how many rows."""
+        script = [sys.executable, HERE / "touch_rows.py", work, self.database, str(fraction), str(seed)]
+        rows = int(subprocess.run(script, check=True, stdout=subprocess.PIPE).stdout)
+        self.newer_file()
+        return rows
+
+    def newer_file(self):
+        time.sleep(0.02)
+        (self.source / "newer").write_text(str(time.time_ns()))
+
+    def backup(self, step, first):
+        """Every tool backs up the database as it is. `first` rotates who begins."""
+        for tool in self.tools[first:] + self.tools[:first]:
+            before = used_bytes(tool.repository)
+            sample = self.measure(tool.backup(self.source, self.database), tool.env, self.root)
+            sample["stored"] = used_bytes(tool.repository) - before + tool.replaced_bytes()
+            self.samples[step, tool.name].append(sample)
+            self.say(f"  {step}: {tool.name} {sample['wall']:.3f} s, {sample['stored'] / MIB:.1f} MiB")
+
+    def restore(self, first):
+        expected = digest(self.database)
+        for tool in self.tools[first:] + self.tools[:first]:
+            jobs = [(tool.name, tool.restore)]
+            if isinstance(tool, Lifeboat):
+                jobs.append((UNVERIFIED, tool.restore_unverified))
+            for name, command in jobs:
+                target = self.root / "target"
+                target.mkdir()
+                sample = self.measure(command(self.source, self.database, target), tool.env, target)
+                self.samples[RESTORE, name].append(sample)
+                self.say(f"  {RESTORE}: {name} {sample['wall']:.3f} s")
+                restored = next(target.rglob("chat.db"))
+                # The script's copy need not be the same bytes, only the same rows.
+                if digest(restored) != expected and (tool.exact or rows(restored) != rows(self.database)):
+                    fail(f"{name} restored something else")
+                shutil.rmtree(target)
+
+    def round(self, number, options):
+        self.say(f"round {number + 1}")
+        shutil.rmtree(self.source, ignore_errors=True)
+        self.source.mkdir()
+        shutil.copyfile(self.base, self.database)
+        self.newer_file()
+        for tool in self.tools:
+            tool.start(self.root)
+        first = number % len(self.tools)
+        self.backup("first backup", first)
+        self.backup("unchanged", first)
+        updated = self.change("update", options.fraction, number + 2)
+        step = f"after {updated:,} scattered row updates"
+        if number == 0:
+            self.notes["changed"] = changed_pages(self.base, self.database)
+        self.backup(step, first)
+        appended = self.change("append", 0.01, number + 2)
+        self.backup(f"after appending {appended:,} rows (1 %)", first)
+        self.restore(first)
+        for tool in self.tools:
+            self.local_state[tool.name] = used_bytes(tool.state)
+            tool.stop()
+
+    def run(self, size, options):
+        self.say(f"writing a database of {size} MiB")
+        script = [sys.executable, HERE / "chat_db.py", self.base, str(size), str(options.seed)]
+        subprocess.run(script, check=True)
+        for number in range(options.rounds):
+            self.round(number, options)
+
+    def steps(self):
+        return dict.fromkeys(step for step, _ in self.samples)
+
+    def table(self):
+        """The medians, each beside its ratio to lifeboat's."""
+        lines = [
+            "| work | tool | wall s | × | CPU s | × | peak MiB | stored MiB | × |",
+            "|---|---|--:|--:|--:|--:|--:|--:|--:|",
+        ]
+        for step in self.steps():
+            ours = self.medians(step, Lifeboat.name)
+            for name in dict.fromkeys(name for of, name in self.samples if of == step):
+                theirs = self.medians(step, name)
+                cells = [step if name == next(n for s, n in self.samples if s == step) else "", name]
+                for column, unit, digits in (("wall", 1, 3), ("cpu", 1, 3)):
+                    cells += [figure(theirs[column] / unit, digits), ratio(theirs, ours, column)]
+                cells.append(figure(theirs["peak"] / MIB, 0))
+                if "stored" in theirs:
+                    digits = 1 if theirs["stored"] >= 10 * MIB else 3
+                    cells += [figure(theirs["stored"] / MIB, digits), ratio(theirs, ours, "stored")]
+                else:
+                    cells += ["–", "–"]
+                lines.append("| " + " | ".join(cells) + " |")
+        return "\n".join(lines)
+
+    def medians(self, step, name):
+        samples = self.samples[step, name]
+        return {
+            column: statistics.median(sample[column] for sample in samples) for column in samples[0]
+        }
+
+
+def figure(value, digits):
+    return f"{value:,.{digits}f}"
+
+
+def ratio(theirs, ours, column):
+    if ours[column] <= 0:
+        return "–"
+    return f"{theirs[column] / ours[column]:.2f}"
+
+
+def digest(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def rows(path):
+    """What the tables hold, summed up."""
+    database = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
+    return database.execute(
+        "SELECT count(*), sum(created), sum(length(body)), (SELECT count(*) FROM embedding) FROM message"
+    ).fetchone()
+
+
+def changed_pages(before, after):
+    """How many pages differ or are new, and what `zstd -1` makes of them."""
+    count, page = 0, 4096
+    zstd = subprocess.Popen(
+        ["zstd", "-1", "-q", "-c"], stdin=subprocess.PIPE, stdout=(out := tempfile.TemporaryFile())
+    )
+    with open(before, "rb") as old, open(after, "rb") as new, zstd.stdin as pipe:
+        while block := new.read(page):
+            if block != old.read(page):
+                count += 1
+                pipe.write(block)
+    zstd.wait()
+    return count, count * page, os.fstat(out.fileno()).st_size
+
+
+def build():
+    """Build the release binary and return its path."""
+    command = ["cargo", "build", "--release", "--locked", "-p", "lifeboat-cli", "--message-format=json"]
+    output = subprocess.run(command, cwd=HERE.parent, check=True, stdout=subprocess.PIPE).stdout
+    messages = map(json.loads, output.splitlines())
+    return next(m["executable"] for m in messages if m.get("executable"))
+
+
+def machine(directory):
+    model = next(
+        (line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")),
+        platform.machine(),
+    )
+    system = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
+    kind = subprocess.run(
+        ["stat", "-f", "-c", "%T", directory], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout.strip()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30
+    cores = len(os.sched_getaffinity(0))
+    return (
+        f"{cores} cores ({model}), {memory} GiB of memory, {system}, Linux {platform.release()}; "
+        f"databases and repositories on {kind}"
+    )
+
+
+def commit():
+    command = ["git", "describe", "--always", "--dirty"]
+    found = subprocess.run(command, cwd=HERE.parent, stdout=subprocess.PIPE, text=True)
+    return f" ({found.stdout.strip()})" if found.returncode == 0 else ""
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--sizes", default="100", help="MiB of the databases, separated by commas [100]")
+    parser.add_argument("--rounds", type=int, default=3, help="measure this often, print medians [3]")
+    parser.add_argument("--dir", default="/dev/shm", help="work here; wants about 9 times the size [/dev/shm]")
+    parser.add_argument("--fraction", type=float, default=0.001, help="of the rows to update [0.001]")
+    parser.add_argument("--seed", type=int, default=1, help="of the database [1]")
+    parser.add_argument("--tools", help="only these besides lifeboat, separated by commas")
+    parser.add_argument("--lifeboat", help="a binary to measure, instead of building one")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    for needed in ("/usr/bin/time", "zstd"):
+        if not shutil.which(needed):
+            fail(f"{needed} is missing")
+    Lifeboat.binary = os.path.abspath(options.lifeboat or build())
+    chosen = options.tools.split(",") if options.tools is not None else None
+    wanted = [t for t in TOOLS if t is Lifeboat or chosen is None or t.name in chosen]
+    missing = [tool.name for tool in wanted if not tool.available()]
+    # A terminated run removes its files too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    tables = []
+    for size in map(int, options.sizes.split(",")):
+        with tempfile.TemporaryDirectory(prefix="lifeboat-bench-", dir=options.dir) as root:
+            bench = Bench(Path(root), [tool() for tool in wanted if tool.available()], options.quiet)
+            bench.run(size, options)
+            tables.append(report(size, bench, options))
+    print(f"Machine: {machine(options.dir)}.\n")
+    print(f"Medians of {options.rounds} rounds, the tools taking turns in each. × is the ratio to lifeboat.\n")
+    for tool in wanted:
+        if tool.available():
+            extra = commit() if tool is Lifeboat and not options.lifeboat else ""
+            print(f"- {tool.name}: {tool.version()}{extra}")
+    for name in missing:
+        print(f"- {name}: not measured, it is not installed")
+    print("\n" + "\n\n".join(tables))
+
+
+def report(size, bench, options):
+    pages, page_bytes, packed = bench.notes["changed"]
+    states = ", ".join(f"{name} {used / MIB:.1f}" for name, used in bench.local_state.items() if used)
+    return (
+        f"### {size:,} MiB\n\n{bench.table()}\n\n"
+        f"The row updates changed {pages:,} pages, {page_bytes / MIB:.2f} MiB; `zstd -1` alone makes "
+        f"{packed / MIB:.2f} MiB of them. Local state and caches after a round, in MiB: {states or 'none'}."
+    )
+
+
+if __name__ == "__main__":
+    main()

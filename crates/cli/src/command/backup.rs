@@ -1,0 +1,111 @@
+//! `lifeboat backup`
+
+use lifeboat::{BackupReport, BackupRequest, DatabaseSource, Error, Request, backup, discover};
+use serde_json::json;
+
+use super::Session;
+use crate::arguments::BackupArguments;
+use crate::exit::{self, Exit};
+use crate::output::{self, size, table};
+
+pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result<Exit, Error> {
+    let sources = Request { sources: arguments.sources.clone() };
+    if arguments.dry_run {
+        return dry_run(session, &sources);
+    }
+    let request = BackupRequest {
+        sources,
+        label: arguments.name.clone(),
+        tags: arguments.tags.clone(),
+        verify: arguments.verify,
+    };
+    let report = backup(&session.context, &request, &session.progress)?;
+    for failure in &report.failures {
+        output::error(&failure.error, exit::of_error(&failure.error), session.global.json);
+    }
+    if session.global.json {
+        output::json(&summary(&report))?;
+    } else {
+        show(session, &report)?;
+    }
+    Ok(if report.failures.is_empty() { Exit::Ok } else { Exit::Partial })
+}
+
+fn dry_run(session: &Session, sources: &Request) -> Result<Exit, Error> {
+    let targets = discover(&session.context, sources, &session.progress)?;
+    if session.global.json {
+        let list: Vec<_> = targets
+            .iter()
+            .map(|target| json!({ "name": target.name, "path": target.path }))
+            .collect();
+        output::json(&json!({ "message_type": "dry_run", "databases": list }))?;
+        return Ok(Exit::Ok);
+    }
+    let rows: Vec<_> = targets
+        .iter()
+        .map(|target| {
+            let bytes = target.path.metadata().map_or(0, |file| file.len());
+            vec![target.name.clone(), size::bytes(bytes), target.path.display().to_string()]
+        })
+        .collect();
+    session.say("would back up:")?;
+    for line in table::columns(&rows) {
+        session.say(&format!("  {line}"))?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn show(session: &Session, report: &BackupReport) -> Result<(), Error> {
+    let rows: Vec<_> = report.databases().map(row).collect();
+    for line in table::columns(&rows) {
+        session.say(&line)?;
+    }
+    let manifest = &report.manifest;
+    let partial = if report.failures.is_empty() { "" } else { " (partial)" };
+    let verified = if report.verified { ", restored and checked" } else { "" };
+    let took = manifest.finished.millis().saturating_sub(manifest.started.millis());
+    let label = manifest.label.as_ref().map(|label| format!(" \"{label}\"")).unwrap_or_default();
+    session.say(&format!(
+        "backup {}{label} saved in {} to {}{verified}{partial}",
+        manifest.id.short(),
+        size::duration(took.unsigned_abs()),
+        report.location,
+    ))
+}
+
+/// What was done with one database.
+fn row(database: &DatabaseSource) -> Vec<String> {
+    let changed = match database.changed_from {
+        None => "all of it".to_owned(),
+        Some(_) if database.changed_pages == 0 => "nothing changed".to_owned(),
+        Some(_) => format!(
+            "{} changed ({})",
+            size::count(u64::from(database.changed_pages), "page"),
+            size::bytes(u64::from(database.changed_pages) * u64::from(database.page_size))
+        ),
+    };
+    vec![
+        database.name.clone(),
+        size::bytes(database.size_bytes),
+        changed,
+        format!("{} stored", size::bytes(database.stored_bytes)),
+        size::duration(database.duration_ms),
+    ]
+}
+
+fn summary(report: &BackupReport) -> serde_json::Value {
+    let manifest = &report.manifest;
+    json!({
+        "message_type": "summary",
+        "backup_id": manifest.id,
+        "repository": report.location,
+        "name": manifest.label,
+        "tags": manifest.tags,
+        "started": manifest.started,
+        "finished": manifest.finished,
+        "verified": report.verified,
+        "partial": !report.failures.is_empty(),
+        "problems": manifest.problems,
+        "sources": manifest.sources,
+    })
+}

@@ -1,0 +1,142 @@
+//! `lifeboat backups`
+
+use lifeboat::{BackupEntry, DatabaseSource, Error, Manifest, Source, Time, backups};
+use serde_json::{Value, json};
+
+use super::Session;
+use crate::arguments::BackupsArguments;
+use crate::exit::Exit;
+use crate::output::{self, chain, size, table};
+
+/// How many tables are shown by name; `ls` shows all.
+const TABLES: usize = 4;
+
+pub(super) fn run(session: &Session, arguments: &BackupsArguments) -> Result<Exit, Error> {
+    let opened = session.context.open_repository()?;
+    let mut entries = backups(&opened)?;
+    entries.retain(|entry| fits(entry, arguments));
+    entries.truncate(arguments.latest.unwrap_or(usize::MAX));
+    let unreadable = entries.iter().any(|entry| entry.manifest.is_err());
+    if session.global.json {
+        output::json(&Value::Array(entries.iter().map(document).collect()))?;
+    } else if entries.is_empty() {
+        session.say("no backups")?;
+    } else {
+        show(&entries)?;
+    }
+    Ok(if unreadable { Exit::Failed } else { Exit::Ok })
+}
+
+/// A backup that cannot be read is always shown: nobody knows what it holds.
+fn fits(entry: &BackupEntry, arguments: &BackupsArguments) -> bool {
+    let Ok(manifest) = &entry.manifest else { return true };
+    let of_host = arguments.host.as_ref().is_none_or(|host| *host == manifest.host);
+    let tagged = arguments.tag.as_ref().is_none_or(|tag| manifest.tags.contains(tag));
+    let holds = arguments.source.as_ref().is_none_or(|source| {
+        databases(manifest).any(|database| database.name == *source || database.path == *source)
+    });
+    of_host && tagged && holds
+}
+
+fn databases(manifest: &Manifest) -> impl Iterator<Item = &DatabaseSource> {
+    manifest.sources.iter().filter_map(Source::database)
+}
+
+fn show(entries: &[BackupEntry]) -> Result<(), Error> {
+    let mut rows = vec![
+        ["ID", "TIME", "HOST", "SOURCE", "SIZE", "STORED", "ROWS"].map(str::to_owned).to_vec(),
+    ];
+    for entry in entries {
+        match &entry.manifest {
+            Ok(manifest) => rows.extend(lines(manifest)),
+            Err(error) => rows.push(vec![
+                entry.name.id.short(),
+                local(entry.name.started),
+                entry.name.host.clone(),
+                format!("cannot be read: {}", chain(error)),
+            ]),
+        }
+    }
+    table::columns(&rows).iter().try_for_each(|line| output::line(line))
+}
+
+/// One line for each database of a backup; the first one names the backup.
+fn lines(manifest: &Manifest) -> Vec<Vec<String>> {
+    let mut note = Vec::new();
+    note.extend(manifest.label.iter().map(|label| format!("\"{label}\"")));
+    note.extend(manifest.tags.iter().map(|tag| format!("#{tag}")));
+    if !manifest.problems.is_empty() {
+        note.push("partial".to_owned());
+    }
+    let mut rows: Vec<Vec<String>> = databases(manifest)
+        .map(|database| {
+            vec![
+                String::new(),
+                String::new(),
+                String::new(),
+                database.name.clone(),
+                size::bytes(database.size_bytes),
+                size::bytes(database.stored_bytes),
+                tables(database),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        rows.push(vec![String::new(); 7]);
+    }
+    rows[0][0] = manifest.id.short();
+    rows[0][1] = local(manifest.started);
+    rows[0][2].clone_from(&manifest.host);
+    if !note.is_empty() {
+        rows[0][6] = format!("{}  {}", note.join(" "), rows[0][6]);
+    }
+    rows
+}
+
+/// The largest tables.
+fn tables(database: &DatabaseSource) -> String {
+    let mut counted: Vec<(&String, u64)> = database
+        .tables
+        .iter()
+        .filter(|(name, _)| !name.starts_with("sqlite_"))
+        .map(|(name, rows)| (name, rows.unwrap_or_default()))
+        .collect();
+    counted.sort_by_key(|(name, rows)| (std::cmp::Reverse(*rows), *name));
+    let more = counted.len().saturating_sub(TABLES);
+    let mut text: Vec<String> = counted
+        .iter()
+        .take(TABLES)
+        .map(|(name, rows)| format!("{name} {}", size::number(*rows)))
+        .collect();
+    if more > 0 {
+        text.push(format!("{more} more"));
+    }
+    text.join(", ")
+}
+
+/// A time in the zone of this machine, as people write it.
+pub(super) fn local(time: Time) -> String {
+    let zoned = time.timestamp().to_zoned(jiff::tz::TimeZone::system());
+    zoned.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// What a script gets to see of a backup.
+pub(super) fn document(entry: &BackupEntry) -> Value {
+    match &entry.manifest {
+        Ok(manifest) => {
+            let mut document = json!(manifest);
+            let databases = databases(manifest);
+            let (size, stored) = databases.fold((0, 0), |(size, stored), database| {
+                (size + database.size_bytes, stored + database.stored_bytes)
+            });
+            document["size_bytes"] = json!(size);
+            document["stored_bytes"] = json!(stored);
+            document["partial"] = json!(!manifest.problems.is_empty());
+            document
+        }
+        Err(error) => json!({
+            "id": entry.name.id, "host": entry.name.host, "started": entry.name.started,
+            "error": chain(error),
+        }),
+    }
+}

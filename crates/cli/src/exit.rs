@@ -1,0 +1,48 @@
+//! Exit codes.
+
+use std::process::ExitCode;
+
+use lifeboat::Error;
+use lifeboat_repository::Error as Repository;
+use lifeboat_sqlite::Error as Database;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Ok = 0,
+    Failed = 1,
+    Usage = 2,
+    Partial = 3,
+    NoRepository = 10,
+    Locked = 11,
+    WrongPassword = 12,
+    CorruptSource = 22,
+}
+
+impl Exit {
+    pub(crate) fn code(self) -> ExitCode {
+        ExitCode::from(self as u8)
+    }
+}
+
+/// The exit code that tells an error from others.
+pub(crate) fn of_error(error: &Error) -> Exit {
+    match error {
+        Error::Usage { .. } | Error::Config { .. } => Exit::Usage,
+        Error::Busy { .. } | Error::Database(Database::Locked { .. } | Database::TargetInUse { .. }) => {
+            Exit::Locked
+        }
+        Error::Database(Database::Corrupt { .. } | Database::NotADatabase { .. }) => {
+            Exit::CorruptSource
+        }
+        Error::Repository(Repository::NoRepository { .. } | Repository::PlainRestic { .. }) => {
+            Exit::NoRepository
+        }
+        Error::NoPassword { .. }
+        | Error::PasswordCommand { .. }
+        | Error::Repository(Repository::WrongPassword { .. } | Repository::NoIdentity { .. }) => {
+            Exit::WrongPassword
+        }
+        _ => Exit::Failed,
+    }
+}

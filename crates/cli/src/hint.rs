@@ -1,0 +1,124 @@
+//! What to do about an error.
+
+use std::io::ErrorKind;
+
+use lifeboat::Error;
+use lifeboat_repository::Error as Repository;
+use lifeboat_sqlite::Error as Database;
+use lifeboat_storage::Error as Storage;
+
+/// The hint for an error, if there is one.
+pub(crate) fn of_error(error: &Error) -> Option<String> {
+    match error {
+        Error::Usage { hint, .. } => hint.clone(),
+        Error::Database(error) => of_database(error),
+        Error::Repository(error) => of_repository(error),
+        Error::NoPassword { .. } => Some(
+            "give it with --password-file, --password-command or LIFEBOAT_PASSWORD".to_owned(),
+        ),
+        Error::PasswordCommand { .. } => {
+            Some("run the command by hand: it must print the password and nothing else".to_owned())
+        }
+        Error::Busy { .. } => Some("wait until the other lifeboat process has finished".to_owned()),
+        Error::NoBackup { .. } => Some("`lifeboat backups` lists what there is".to_owned()),
+        Error::Ambiguous { wanted, .. } if wanted == "the host" => {
+            Some("name the host with --host".to_owned())
+        }
+        Error::Ambiguous { wanted, .. } if wanted == "the database" => {
+            Some("name the database: lifeboat restore NAME".to_owned())
+        }
+        Error::Ambiguous { .. } => Some("give more digits".to_owned()),
+        Error::Space { .. } => Some("make room, or choose another place".to_owned()),
+        Error::WrongContent { .. } => {
+            Some("`lifeboat check --read-data` says which backups are whole".to_owned())
+        }
+        Error::Config { .. } => Some("`lifeboat config show` prints what is in use".to_owned()),
+        Error::File { path, source, .. } => of_io(source.kind(), Some(path)),
+        _ => of_causes(error),
+    }
+}
+
+fn of_database(error: &Database) -> Option<String> {
+    let hint = match error {
+        Database::Missing { .. } => "check the path; nothing was created there",
+        Database::NotADatabase { .. } => {
+            "an encrypted database (SQLCipher, SEE) can only be copied while its application is stopped"
+        }
+        Database::Locked { .. } => {
+            "an application with locking_mode=EXCLUSIVE keeps every reader out: stop it, or change that"
+        }
+        Database::Corrupt { .. } => {
+            "the application's database is damaged; restore the last good backup to another place and compare"
+        }
+        Database::Integrity { .. } => {
+            "the backup is whole, but holds a database that was damaged when it was made: try an \
+             earlier backup, or take it as it is with --no-verify"
+        }
+        Database::TargetExists { path } => {
+            return Some(if path.to_string_lossy().contains("-wal") || path.to_string_lossy().contains("-journal") {
+                "it belongs to a database that is gone; --force moves it aside".to_owned()
+            } else {
+                "--force replaces it (and moves it aside), --target chooses another place".to_owned()
+            });
+        }
+        Database::TargetInUse { .. } => "stop the application first, then restore",
+        Database::File { path, source, .. } => return of_io(source.kind(), Some(path)),
+        _ => return of_causes(error),
+    };
+    Some(hint.to_owned())
+}
+
+fn of_repository(error: &Repository) -> Option<String> {
+    let hint = match error {
+        Repository::NoRepository { .. } => "make one with `lifeboat init`, or check --repository",
+        Repository::PlainRestic { .. } => "choose another place for Lifeboat's repository",
+        Repository::AlreadyInitialized { .. } => "use it as it is, or choose another place",
+        Repository::UnknownFeature { .. } => "use a newer version of Lifeboat",
+        Repository::WrongPassword { .. } => {
+            "check --password-file, --password-command, LIFEBOAT_PASSWORD and the configuration"
+        }
+        Repository::RecipientChanged { .. } => {
+            "someone changed whom backups are sealed for; if it was you, give the new password"
+        }
+        Repository::Corrupt { .. }
+        | Repository::Sealed { .. }
+        | Repository::Ltx { .. }
+        | Repository::NotRestorable { .. } => {
+            "`lifeboat check --read-data` says what is damaged and what can be restored"
+        }
+        Repository::Storage(Storage::Storage { source, .. }) => return of_io(source.kind(), None),
+        _ => return of_causes(error),
+    };
+    Some(hint.to_owned())
+}
+
+/// The system's reason, wherever in the chain it stands.
+fn of_causes(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let hint = match (error.downcast_ref::<Storage>(), error.downcast_ref::<std::io::Error>()) {
+            (Some(Storage::Storage { source, .. }), _) => of_io(source.kind(), None),
+            (_, Some(error)) => of_io(error.kind(), None),
+            _ => None,
+        };
+        if hint.is_some() {
+            return hint;
+        }
+        cause = error.source();
+    }
+    None
+}
+
+fn of_io(kind: ErrorKind, path: Option<&std::path::Path>) -> Option<String> {
+    match kind {
+        ErrorKind::PermissionDenied => Some(match path {
+            Some(path) => format!("check the owner and permissions of {}", path.display()),
+            None => "check the owner and permissions".to_owned(),
+        }),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            Some("the disk is full: make room and run it again; earlier backups are untouched".to_owned())
+        }
+        ErrorKind::ReadOnlyFilesystem => Some("the file system is mounted read-only".to_owned()),
+        _ => None,
+    }
+}

@@ -1,0 +1,181 @@
+//! Progress on the terminal and as JSON lines.
+
+use std::io::{IsTerminal, stderr};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use lifeboat::{Note, Progress};
+
+use crate::output::{self, size};
+
+/// Work that is over sooner shows no bar.
+const SHOW_AFTER: Duration = Duration::from_secs(1);
+/// How often a status line is written in JSON.
+const STATUS_EVERY: Duration = Duration::from_secs(1);
+
+/// Shows a bar with rate and time left on a terminal, status lines with `--json`, else nothing.
+pub(crate) struct Reporter {
+    mode: Mode,
+    verbose: bool,
+    quiet: bool,
+    stage: Mutex<Option<Stage>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Bar,
+    Json,
+    Silent,
+}
+
+struct Stage {
+    what: String,
+    total: Option<u64>,
+    done: u64,
+    began: Instant,
+    told: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Reporter {
+    pub(crate) fn new(json: bool, quiet: bool, verbose: bool) -> Self {
+        let mode = match (json, quiet) {
+            (true, _) => Mode::Json,
+            (false, false) if stderr().is_terminal() => Mode::Bar,
+            _ => Mode::Silent,
+        };
+        Self { mode, verbose, quiet, stage: Mutex::new(None) }
+    }
+
+    fn with_stage(&self, act: impl FnOnce(&mut Option<Stage>)) {
+        if let Ok(mut stage) = self.stage.lock() {
+            act(&mut stage);
+        }
+    }
+}
+
+impl Progress for Reporter {
+    fn begin(&self, what: &str, total: Option<u64>) {
+        let now = Instant::now();
+        let stage = Stage { what: what.to_owned(), total, done: 0, began: now, told: now, bar: None };
+        self.with_stage(|current| *current = Some(stage));
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.with_stage(|stage| {
+            let Some(stage) = stage else { return };
+            stage.done += bytes;
+            match self.mode {
+                Mode::Bar => stage.draw(),
+                Mode::Json => stage.tell(),
+                Mode::Silent => {}
+            }
+        });
+    }
+
+    fn end(&self) {
+        self.with_stage(|stage| {
+            if let Some(Stage { bar: Some(bar), .. }) = stage.take() {
+                bar.finish_and_clear();
+            }
+        });
+    }
+
+    fn note(&self, note: &Note) {
+        let (text, important) = describe(note);
+        if self.mode == Mode::Json {
+            let _ = output::json(&serde_json::json!({ "message_type": "note", "message": text }));
+        } else if important && !self.quiet || self.verbose {
+            self.with_stage(|stage| match stage.as_ref().and_then(|stage| stage.bar.as_ref()) {
+                Some(bar) => bar.suspend(|| output::note(&text)),
+                None => output::note(&text),
+            });
+        }
+    }
+}
+
+impl Stage {
+    fn draw(&mut self) {
+        if self.bar.is_none() && self.began.elapsed() >= SHOW_AFTER {
+            let bar = ProgressBar::with_draw_target(self.total, ProgressDrawTarget::stderr())
+                .with_style(style(self.total.is_some()))
+                .with_prefix(self.what.clone())
+                .with_elapsed(self.began.elapsed());
+            self.bar = Some(bar);
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(self.done.min(self.total.unwrap_or(u64::MAX)));
+        }
+    }
+
+    fn tell(&mut self) {
+        if self.told.elapsed() < STATUS_EVERY {
+            return;
+        }
+        self.told = Instant::now();
+        let _ = output::json(&serde_json::json!({
+            "message_type": "status",
+            "what": self.what,
+            "bytes_done": self.done,
+            "total_bytes": self.total,
+            "seconds_elapsed": self.began.elapsed().as_secs(),
+        }));
+    }
+}
+
+fn style(known: bool) -> ProgressStyle {
+    let template = if known {
+        "{prefix} [{bar:30}] {percent:>3}%  {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {eta} left"
+    } else {
+        "{prefix} {spinner}  {elapsed}"
+    };
+    // The templates are constants that parse; without a style the bar is plain.
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
+}
+
+/// The words of a note, and whether it is shown without `--verbose`.
+fn describe(note: &Note) -> (String, bool) {
+    match note {
+        Note::RepositoryMade { location } => (format!("made repository {location}"), true),
+        Note::PasswordMade { path } => (
+            format!(
+                "made a password in {}\n\
+                 KEEP A COPY OF IT ELSEWHERE: without it no backup can be restored",
+                path.display()
+            ),
+            true,
+        ),
+        Note::WholeDatabase { source, reason } => {
+            (format!("{source}: storing the whole database ({reason})"), !reason.starts_with("first"))
+        }
+        Note::PrivateCopy { source } => (
+            format!(
+                "{source}: could not be read in place (a writer was killed, or its directory is read-only); \
+                 a private copy was read, the database itself was left as it is"
+            ),
+            true,
+        ),
+        Note::NoRoomToSpool { source } => (
+            format!("{source}: no room to copy it first; its application waits until it is stored"),
+            true,
+        ),
+        Note::SameDatabase { path, other } => {
+            (format!("{} is {} by another name", path.display(), other.display()), true)
+        }
+        Note::SkippedBackup { name, reason } => {
+            (format!("warning: backup {} cannot be restored: {reason}", name.id.short()), true)
+        }
+        Note::NotVerified => ("warning: the database was not checked (--no-verify)".to_owned(), true),
+        Note::SweptStage { path } => {
+            (format!("removed {}, which a killed process left", path.display()), true)
+        }
+    }
+}
+
+/// A progress text for sizes, used by reports.
+pub(crate) fn rate(bytes: u64, millis: u64) -> String {
+    format!("{}/s", size::bytes(bytes.saturating_mul(1000) / millis.max(1)))
+}

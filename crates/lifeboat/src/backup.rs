@@ -1,0 +1,110 @@
+//! One backup of all sources that are asked for.
+
+use lifeboat_repository::{BackupId, DatabaseSource, MANIFEST_VERSION, Manifest, Problem, Source, Time};
+
+use crate::capture::capture;
+use crate::discover::find;
+use crate::error::chain;
+use crate::verify::verify;
+use crate::{Context, Error, Progress, Request, Result};
+
+/// What to back up, and how to remember it.
+#[derive(Debug, Clone, Default)]
+pub struct BackupRequest {
+    /// The sources.
+    pub sources: Request,
+    /// A name to find the backup by.
+    pub label: Option<String>,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// Restore everything to a scratch directory before reporting success.
+    pub verify: bool,
+}
+
+/// What a backup did.
+#[derive(Debug)]
+pub struct BackupReport {
+    /// What was written.
+    pub manifest: Manifest,
+    /// Sources that failed, with what was wrong.
+    pub failures: Vec<SourceReport>,
+    /// Where it lies.
+    pub location: String,
+    /// Whether it was restored and compared.
+    pub verified: bool,
+}
+
+/// A source that could not be backed up.
+#[derive(Debug)]
+pub struct SourceReport {
+    /// Which.
+    pub source: String,
+    /// Why.
+    pub error: Error,
+}
+
+impl BackupReport {
+    /// The databases of the backup.
+    pub fn databases(&self) -> impl Iterator<Item = &DatabaseSource> {
+        self.manifest.sources.iter().filter_map(Source::database)
+    }
+}
+
+/// Backs up. The backup is there when this returns; sources that failed make it partial.
+///
+/// If every source fails there is no backup, and the error is that of the first.
+pub fn backup(context: &Context, request: &BackupRequest, progress: &dyn Progress) -> Result<BackupReport> {
+    let started = Time::now();
+    let found = find(context, &request.sources, progress)?;
+    let mut failures = found.failures;
+    if found.targets.is_empty() {
+        return Err(first(failures));
+    }
+    let opened = context.open_or_make_repository(progress)?;
+    opened.require_writable()?;
+    let id = BackupId::random();
+    let mut sources = Vec::new();
+    for target in &found.targets {
+        match capture(&opened, target, id, progress) {
+            Ok(source) => sources.push(Source::Database(Box::new(source))),
+            Err(error) => {
+                progress.end();
+                failures.push(SourceReport { source: target.name.clone(), error });
+            }
+        }
+    }
+    if sources.is_empty() {
+        return Err(first(failures));
+    }
+    let manifest = Manifest {
+        version: MANIFEST_VERSION,
+        id,
+        revision: 1,
+        host: context.host_name(),
+        hostname: context.hostname(),
+        label: request.label.clone(),
+        tags: request.tags.clone(),
+        started,
+        finished: Time::now(),
+        tool: concat!("lifeboat ", env!("CARGO_PKG_VERSION")).to_owned(),
+        problems: failures.iter().map(problem).collect(),
+        sources,
+    };
+    opened.repository().write_manifest(&manifest, &context.host().key)?;
+    if request.verify {
+        verify(&opened, &manifest, progress)?;
+    }
+    let location = opened.repository().location();
+    Ok(BackupReport { manifest, failures, location, verified: request.verify })
+}
+
+fn problem(failure: &SourceReport) -> Problem {
+    Problem { source: failure.source.clone(), error: chain(&failure.error) }
+}
+
+fn first(failures: Vec<SourceReport>) -> Error {
+    failures.into_iter().next().map_or_else(
+        || Error::Usage { problem: "nothing to back up".into(), hint: None },
+        |failure| failure.error,
+    )
+}

@@ -1,0 +1,55 @@
+//! Refuses keys that mean nothing, and names the one that was probably meant.
+
+use toml::{Table, Value};
+
+const TOP: &[&str] = &["host", "repository", "database"];
+const REPOSITORY: &[&str] = &["url", "password-file", "password-command"];
+const DATABASE: &[&str] = &["path"];
+
+/// Checks every key of a configuration.
+pub(super) fn check(table: &Table) -> Result<(), String> {
+    check_keys(table, "", TOP)?;
+    for (kind, keys) in [("repository", REPOSITORY), ("database", DATABASE)] {
+        let Some(named) = table.get(kind) else { continue };
+        let Value::Table(named) = named else { return Err(format!("`{kind}` must be a table")) };
+        for (name, entry) in named {
+            let Value::Table(entry) = entry else {
+                return Err(format!("`{kind}.{name}` must be a table, as in [{kind}.NAME]"));
+            };
+            check_keys(entry, &format!("{kind}.{name}."), keys)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_keys(table: &Table, prefix: &str, valid: &[&str]) -> Result<(), String> {
+    for key in table.keys() {
+        if valid.contains(&key.as_str()) {
+            continue;
+        }
+        let nearest = valid.iter().min_by_key(|valid| distance(key, valid));
+        return Err(match nearest {
+            Some(nearest) if distance(key, nearest) <= key.len() / 2 => {
+                format!("unknown key `{prefix}{key}`; did you mean `{nearest}`?")
+            }
+            _ => format!("unknown key `{prefix}{key}`; valid keys are `{}`", valid.join("`, `")),
+        });
+    }
+    Ok(())
+}
+
+/// How many letters must be inserted, removed or changed.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (line, letter) in from.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = line + 1;
+        for column in 0..to.len() {
+            let changed = diagonal + usize::from(letter != to[column]);
+            diagonal = row[column + 1];
+            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[to.len()]
+}

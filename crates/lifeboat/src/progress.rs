@@ -1,0 +1,79 @@
+//! What is told while work goes on.
+
+use std::path::PathBuf;
+
+use lifeboat_repository::BackupName;
+
+/// Receives the progress of long work. All methods do nothing by default.
+pub trait Progress: Sync {
+    /// A stage of work begins: `what` is being done, to `total` bytes if that is known.
+    fn begin(&self, _what: &str, _total: Option<u64>) {}
+
+    /// So many bytes of the stage are done.
+    fn advance(&self, _bytes: u64) {}
+
+    /// The stage is over.
+    fn end(&self) {}
+
+    /// Something happened that the user should know.
+    fn note(&self, _note: &Note) {}
+}
+
+/// Tells nobody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Progress for Silent {}
+
+/// What a user should know although the work goes on.
+#[derive(Debug)]
+pub enum Note {
+    /// The default repository was made.
+    RepositoryMade {
+        /// Where.
+        location: String,
+    },
+    /// A password was generated. Without it nothing can be restored.
+    PasswordMade {
+        /// The file that holds it.
+        path: PathBuf,
+    },
+    /// A database is stored as a whole, and why.
+    WholeDatabase {
+        /// Its name.
+        source: String,
+        /// Why it is not only what changed.
+        reason: String,
+    },
+    /// The database could not be read in place; a private copy was made, nothing was changed.
+    PrivateCopy {
+        /// The database's name.
+        source: String,
+    },
+    /// There is no room for a spool: the application's writers wait until the database is stored.
+    NoRoomToSpool {
+        /// The database's name.
+        source: String,
+    },
+    /// A path was found twice, by another name or link.
+    SameDatabase {
+        /// The path that is left out.
+        path: PathBuf,
+        /// The path that stands for it.
+        other: PathBuf,
+    },
+    /// A backup was passed over, because it cannot be restored.
+    SkippedBackup {
+        /// Which.
+        name: BackupName,
+        /// Why.
+        reason: String,
+    },
+    /// Verification was switched off.
+    NotVerified,
+    /// Files of a restore that was killed were removed.
+    SweptStage {
+        /// The file.
+        path: PathBuf,
+    },
+}

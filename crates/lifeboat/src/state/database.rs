@@ -1,0 +1,302 @@
+//! What this host knows of a database: where its lineage stands, what each page was, and how far
+//! each repository has come.
+//!
+//! ```text
+//! databases/<name>/
+//!     lock           held while a process works on the database
+//!     state.json
+//!     pages          the page array
+//!     changes        what a capture found, while it is pending
+//!     pages.new      a new page array, while it is pending
+//!     behind-<repository>-<txid>   pages that changed since that repository's position
+//!     scratch/       spool and private copies, emptied at each start
+//! ```
+//!
+//! A capture is recorded in `state.json` as pending before anything of it is applied; every step
+//! after that can be done again. Whether its upload succeeded does not matter here: a repository's
+//! position moves only when it did, and until then it is *behind*, by pages that are written down.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use lifeboat_ltx::{Checksum, Txid};
+use lifeboat_repository::{LineageId, ObjectRef, Time};
+use lifeboat_sqlite::{Bitmap, PageArray, apply_changes};
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use super::file::{create_private_directory, load, save};
+use crate::{Error, Result};
+
+/// Where the lineage of a database stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DatabaseState {
+    /// The database's file.
+    pub(crate) path: PathBuf,
+    /// Its name.
+    pub(crate) name: String,
+    /// The lineage.
+    pub(crate) lineage: LineageId,
+    /// Bytes in a page.
+    pub(crate) page_size: u32,
+    /// The last capture.
+    pub(crate) captured: Captured,
+    /// A capture that is being recorded.
+    #[serde(default)]
+    pub(crate) pending: Option<Pending>,
+    /// How far each repository is, by its id.
+    #[serde(default)]
+    pub(crate) positions: BTreeMap<String, Position>,
+}
+
+/// One capture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Captured {
+    /// Its transaction; `None` before the first.
+    #[serde(with = "hex")]
+    pub(crate) txid: Option<Txid>,
+    /// When.
+    pub(crate) time: Time,
+    /// The database checksum.
+    #[serde(with = "hex")]
+    pub(crate) checksum: Option<Checksum>,
+}
+
+/// A capture on its way into the state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pending {
+    /// What will be the last capture.
+    pub(crate) captured: Captured,
+    /// Whether `pages.new` replaces the page array; else `changes` is applied to it.
+    pub(crate) whole: bool,
+}
+
+/// How far a repository is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Position {
+    /// The last transaction it holds.
+    #[serde(with = "hex")]
+    pub(crate) txid: Option<Txid>,
+    /// The database checksum there.
+    #[serde(with = "hex")]
+    pub(crate) checksum: Option<Checksum>,
+    /// All objects that a restore of it needs.
+    pub(crate) objects: Vec<ObjectRef>,
+}
+
+/// Texts of values that may be absent.
+mod hex {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<T: Display, S: Serializer>(
+        value: &Option<T>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => to.collect_str(value),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
+    where
+        T: FromStr<Err: Display>,
+        D: Deserializer<'de>,
+    {
+        Option::<String>::deserialize(from)?
+            .map(|text| text.parse().map_err(D::Error::custom))
+            .transpose()
+    }
+}
+
+/// The directory of one database, locked by this process.
+#[derive(Debug)]
+pub(crate) struct DatabaseStateFile {
+    directory: PathBuf,
+    _lock: File,
+}
+
+impl DatabaseStateFile {
+    /// Locks the directory of a database, and empties its scratch.
+    ///
+    /// [`Error::Busy`] if another process holds it.
+    pub(crate) fn lock(directory: &Path, name: &str) -> Result<Self> {
+        create_private_directory(directory)?;
+        let path = directory.join("lock");
+        let lock = File::create(&path).map_err(Error::file("create", &path))?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| Error::Busy { name: name.to_owned() })?;
+        let scratch = directory.join("scratch");
+        if scratch.exists() {
+            std::fs::remove_dir_all(&scratch).map_err(Error::file("empty", &scratch))?;
+        }
+        create_private_directory(&scratch)?;
+        Ok(Self { directory: directory.to_owned(), _lock: lock })
+    }
+
+    /// The name and path that a directory is used for, without locking it.
+    pub(crate) fn owner(directory: &Path) -> Result<Option<(String, PathBuf)>> {
+        let state: Option<DatabaseState> = load(&directory.join("state.json"))?;
+        Ok(state.map(|state| (state.name, state.path)))
+    }
+
+    /// The state, with a capture that was pending brought to its end.
+    pub(crate) fn load(&self) -> Result<Option<DatabaseState>> {
+        let Some(mut state) = load::<DatabaseState>(&self.state_path())? else { return Ok(None) };
+        if state.pending.is_some() {
+            self.settle(&mut state, None)?;
+        }
+        Ok(Some(state))
+    }
+
+    /// Writes the state.
+    pub(crate) fn save(&self, state: &DatabaseState) -> Result<()> {
+        save(&self.state_path(), state)
+    }
+
+    /// Records a capture durably. Nothing of it may be visible in a repository before.
+    pub(crate) fn record(&self, state: &mut DatabaseState, pending: Pending) -> Result<()> {
+        state.pending = Some(pending);
+        self.save(state)
+    }
+
+    /// Applies a pending capture, which `reached` holds now; every other repository falls behind.
+    /// Doing so again changes nothing.
+    pub(crate) fn settle(
+        &self,
+        state: &mut DatabaseState,
+        reached: Option<(&str, Vec<ObjectRef>)>,
+    ) -> Result<()> {
+        if let Some(pending) = state.pending.take() {
+            if !state.positions.is_empty() && self.changes().exists() {
+                let others = state.positions.iter().filter(|(repository, _)| {
+                    reached.as_ref().is_none_or(|(reached, _)| reached != repository)
+                });
+                for (repository, position) in others {
+                    self.fall_behind(repository, position)?;
+                }
+            }
+            if pending.whole {
+                let new = self.new_pages();
+                if new.exists() {
+                    std::fs::rename(&new, self.pages()).map_err(Error::file("replace", &new))?;
+                    super::sync_directory_of(&new)?;
+                }
+            } else {
+                apply_changes(&self.changes(), &PageArray::open(&self.pages())?)?;
+            }
+            state.captured = pending.captured;
+        }
+        let former = reached.and_then(|(repository, objects)| {
+            let former = state.positions.remove(repository);
+            let Captured { txid, checksum, .. } = state.captured.clone();
+            state.positions.insert(repository.to_owned(), Position { txid, checksum, objects });
+            former.map(|former| self.behind_path(repository, &former))
+        });
+        self.save(state)?;
+        // Named after the former position, so that it is never taken for what the new one lacks.
+        former.map_or(Ok(()), |path| self.remove(&path))?;
+        self.remove(&self.changes())
+    }
+
+    /// Adds the pages of `changes` to those that a repository lacks.
+    fn fall_behind(&self, repository: &str, position: &Position) -> Result<()> {
+        let path = self.behind_path(repository, position);
+        let mut pages = read_numbers(&path)?;
+        pages.extend(lifeboat_sqlite::changed_pages(&self.changes())?);
+        pages.sort_unstable();
+        pages.dedup();
+        let new = path.with_extension("new");
+        write_numbers(&new, &pages)?;
+        std::fs::rename(&new, &path).map_err(Error::file("replace", &path))?;
+        super::sync_directory_of(&path)
+    }
+
+    /// The pages that a repository lacks, besides those of a new capture.
+    pub(crate) fn behind(&self, repository: &str, position: &Position, pages: &mut Bitmap) -> Result<()> {
+        for pgno in read_numbers(&self.behind_path(repository, position))? {
+            pages.insert(pgno);
+        }
+        Ok(())
+    }
+
+    /// Forgets everything: a new lineage begins.
+    pub(crate) fn clear(&self) -> Result<()> {
+        let entries = std::fs::read_dir(&self.directory).map_err(Error::file("read", &self.directory))?;
+        // The state goes first: without it the other files mean nothing.
+        self.remove(&self.state_path())?;
+        for entry in entries.flatten() {
+            if entry.file_name() != "lock" && entry.path().is_file() {
+                self.remove(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> Result<()> {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::file("remove", path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn state_path(&self) -> PathBuf {
+        self.directory.join("state.json")
+    }
+
+    fn behind_path(&self, repository: &str, position: &Position) -> PathBuf {
+        let txid = position.txid.map_or(0, Txid::get);
+        self.directory.join(format!("behind-{repository}-{txid:016x}"))
+    }
+
+    /// The page array.
+    pub(crate) fn pages(&self) -> PathBuf {
+        self.directory.join("pages")
+    }
+
+    /// The page array that a whole capture writes.
+    pub(crate) fn new_pages(&self) -> PathBuf {
+        self.directory.join("pages.new")
+    }
+
+    /// What a capture found.
+    pub(crate) fn changes(&self) -> PathBuf {
+        self.directory.join("changes")
+    }
+
+    /// A directory for temporary files.
+    pub(crate) fn scratch(&self) -> PathBuf {
+        self.directory.join("scratch")
+    }
+}
+
+fn read_numbers(path: &Path) -> Result<Vec<u32>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::file("open", path)(error)),
+    };
+    let mut bytes = Vec::new();
+    BufReader::new(file).read_to_end(&mut bytes).map_err(Error::file("read", path))?;
+    let (numbers, _) = bytes.as_chunks::<4>();
+    Ok(numbers.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect())
+}
+
+fn write_numbers(path: &Path, numbers: &[u32]) -> Result<()> {
+    let file = File::create(path).map_err(Error::file("create", path))?;
+    let mut out = BufWriter::new(file);
+    numbers
+        .iter()
+        .try_for_each(|number| out.write_all(&number.to_le_bytes()))
+        .and_then(|()| out.flush())
+        .and_then(|()| out.get_ref().sync_all())
+        .map_err(Error::file("write", path))
+}

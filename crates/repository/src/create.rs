@@ -1,0 +1,45 @@
+//! Objects are created, never overwritten.
+//!
+//! A storage that lost its answer to a first try refuses the second: then the name is taken by the
+//! very bytes that were to be written, and the write has succeeded. Other bytes belong to someone
+//! else, and [`lifeboat_storage::Error::Exists`] stands.
+
+use lifeboat_storage::{Error, HashingReader, Key, ObjectDigest, Storage, Upload};
+
+use crate::Result;
+
+/// Creates an object of `bytes`.
+pub(crate) fn create(storage: &dyn Storage, key: &Key, bytes: &[u8]) -> Result<()> {
+    let written = storage.put(key, bytes);
+    unless_there(storage, key, written, || ObjectDigest::of(bytes))
+}
+
+/// Gives an upload, whose bytes have this digest, its name.
+pub(crate) fn publish(
+    storage: &dyn Storage,
+    key: &Key,
+    upload: Box<dyn Upload>,
+    digest: ObjectDigest,
+) -> Result<()> {
+    unless_there(storage, key, upload.publish(key), || digest)
+}
+
+fn unless_there(
+    storage: &dyn Storage,
+    key: &Key,
+    written: lifeboat_storage::Result<()>,
+    digest: impl FnOnce() -> ObjectDigest,
+) -> Result<()> {
+    match written {
+        Err(Error::Exists { .. }) if digest_of(storage, key)? == digest() => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// Size and SHA-256 of an object.
+pub(crate) fn digest_of(storage: &dyn Storage, key: &Key) -> Result<ObjectDigest> {
+    let mut reader = HashingReader::new(storage.read(key, None)?);
+    std::io::copy(&mut reader, &mut std::io::sink())
+        .map_err(|error| Error::from_stream("read", error))?;
+    Ok(reader.finish().1)
+}

@@ -1,0 +1,37 @@
+# The project's habits. Each recipe is one command that can be typed without just.
+
+# List the recipes.
+default:
+    @just --list
+
+# Does it compile?
+check:
+    cargo check --workspace --all-targets --locked
+
+# All tests. Tests against age, zstd and other tools are skipped where the tool is missing.
+test:
+    cargo test --workspace --locked
+
+# Formatting and clippy, as CI wants them.
+lint:
+    cargo fmt --all --check && cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# The libraries' documentation, for developers.
+doc:
+    RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --document-private-items
+
+# Compare with other backup tools (bench/README.md): `just bench --sizes 100,1024`.
+bench *arguments:
+    python3 bench/run.py {{ arguments }}
+
+# The storm tests, for this many seconds each instead of a few.
+soak seconds="600":
+    LIFEBOAT_STORM_SECONDS={{ seconds }} cargo test --workspace --locked --release storm -- --test-threads 1 --nocapture
+
+# Licences, advisories, sources; needs cargo-deny.
+deny:
+    cargo deny --all-features check
+
+# Everything CI does.
+ci:
+    .ci/run
