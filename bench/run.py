@@ -132,9 +132,9 @@ class Bench:
             self.local_state[tool.name] = used_bytes(tool.state)
             tool.stop()
 
-    def run(self, size, options):
-        self.say(f"writing a database of {size} MiB")
-        script = [sys.executable, HERE / "chat_db.py", self.base, str(size), str(options.seed)]
+    def run(self, mebibytes, options):
+        self.say(f"writing a database of {mebibytes} MiB")
+        script = [sys.executable, HERE / "chat_db.py", self.base, str(mebibytes), str(options.seed)]
         subprocess.run(script, check=True)
         for number in range(options.rounds):
             self.round(number, options)
@@ -145,22 +145,19 @@ class Bench:
     def table(self):
         """The medians, each beside its ratio to lifeboat's."""
         lines = [
-            "| work | tool | wall s | × | CPU s | × | peak MiB | stored MiB | × |",
+            "| work | tool | wall s | × | CPU s | × | peak MiB | stored | × |",
             "|---|---|--:|--:|--:|--:|--:|--:|--:|",
         ]
         for step in self.steps():
             ours = self.medians(step, Lifeboat.name)
             for name in dict.fromkeys(name for of, name in self.samples if of == step):
                 theirs = self.medians(step, name)
-                cells = [step if name == next(n for s, n in self.samples if s == step) else "", name]
+                cells = [step, name]
                 for column, unit, digits in (("wall", 1, 3), ("cpu", 1, 3)):
                     cells += [figure(theirs[column] / unit, digits), ratio(theirs, ours, column)]
                 cells.append(figure(theirs["peak"] / MIB, 0))
-                if "stored" in theirs:
-                    digits = 1 if theirs["stored"] >= 10 * MIB else 3
-                    cells += [figure(theirs["stored"] / MIB, digits), ratio(theirs, ours, "stored")]
-                else:
-                    cells += ["–", "–"]
+                stored = "stored" in theirs
+                cells += [size(theirs["stored"]), ratio(theirs, ours, "stored")] if stored else ["–", "–"]
                 lines.append("| " + " | ".join(cells) + " |")
         return "\n".join(lines)
 
@@ -178,7 +175,12 @@ def figure(value, digits):
 def ratio(theirs, ours, column):
     if ours[column] <= 0:
         return "–"
-    return f"{theirs[column] / ours[column]:.2f}"
+    times = theirs[column] / ours[column]
+    return figure(times, 2 if times < 10 else 1 if times < 100 else 0)
+
+
+def size(count):
+    return f"{count / MIB:,.1f} MiB" if count >= MIB else f"{count / 1024:,.1f} KiB"
 
 
 def digest(path):
@@ -265,13 +267,13 @@ def main():
     # A terminated run removes its files too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     tables = []
-    for size in map(int, options.sizes.split(",")):
+    for mebibytes in map(int, options.sizes.split(",")):
         with tempfile.TemporaryDirectory(prefix="lifeboat-bench-", dir=options.dir) as root:
             bench = Bench(Path(root), [tool() for tool in wanted if tool.available()], options.quiet)
-            bench.run(size, options)
-            tables.append(report(size, bench, options))
+            bench.run(mebibytes, options)
+            tables.append(report(mebibytes, bench))
     print(f"Machine: {machine(options.dir)}.\n")
-    print(f"Medians of {options.rounds} rounds, the tools taking turns in each. × is the ratio to lifeboat.\n")
+    print(f"Rounds: {options.rounds}, the tools taking turns in each; medians. × is the ratio to lifeboat.\n")
     for tool in wanted:
         if tool.available():
             extra = commit() if tool is Lifeboat and not options.lifeboat else ""
@@ -281,13 +283,13 @@ def main():
     print("\n" + "\n\n".join(tables))
 
 
-def report(size, bench, options):
+def report(mebibytes, bench):
     pages, page_bytes, packed = bench.notes["changed"]
-    states = ", ".join(f"{name} {used / MIB:.1f}" for name, used in bench.local_state.items() if used)
+    states = ", ".join(f"{name} {size(used)}" for name, used in bench.local_state.items() if used)
     return (
-        f"### {size:,} MiB\n\n{bench.table()}\n\n"
-        f"The row updates changed {pages:,} pages, {page_bytes / MIB:.2f} MiB; `zstd -1` alone makes "
-        f"{packed / MIB:.2f} MiB of them. Local state and caches after a round, in MiB: {states or 'none'}."
+        f"### {mebibytes:,} MiB\n\n{bench.table()}\n\n"
+        f"The row updates changed {pages:,} pages, {size(page_bytes)}; `zstd -1` alone makes "
+        f"{size(packed)} of them. Local state and caches after a round: {states or 'none'}."
     )
 
 

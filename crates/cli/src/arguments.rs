@@ -10,8 +10,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// $XDG_DATA_HOME/lifeboat/repository and a password in $XDG_CONFIG_HOME/lifeboat/password.
 #[derive(Debug, Parser)]
 #[command(name = "lifeboat", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 3 partial, 10 no repository, 11 locked,\n\
-    12 wrong password, 22 a source is corrupt, 130 interrupted.")]
+#[command(
+    after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 3 partial, 10 no repository, 11 locked,\n\
+    12 wrong password, 22 a source is corrupt, 130 interrupted."
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) global: Global,

@@ -29,9 +29,8 @@ impl Exit {
 pub(crate) fn of_error(error: &Error) -> Exit {
     match error {
         Error::Usage { .. } | Error::Config { .. } => Exit::Usage,
-        Error::Busy { .. } | Error::Database(Database::Locked { .. } | Database::TargetInUse { .. }) => {
-            Exit::Locked
-        }
+        Error::Busy { .. }
+        | Error::Database(Database::Locked { .. } | Database::TargetInUse { .. }) => Exit::Locked,
         Error::Database(Database::Corrupt { .. } | Database::NotADatabase { .. }) => {
             Exit::CorruptSource
         }

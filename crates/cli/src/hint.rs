@@ -13,9 +13,9 @@ pub(crate) fn of_error(error: &Error) -> Option<String> {
         Error::Usage { hint, .. } => hint.clone(),
         Error::Database(error) => of_database(error),
         Error::Repository(error) => of_repository(error),
-        Error::NoPassword { .. } => Some(
-            "give it with --password-file, --password-command or LIFEBOAT_PASSWORD".to_owned(),
-        ),
+        Error::NoPassword { .. } => {
+            Some("give it with --password-file, --password-command or LIFEBOAT_PASSWORD".to_owned())
+        }
         Error::PasswordCommand { .. } => {
             Some("run the command by hand: it must print the password and nothing else".to_owned())
         }
@@ -55,11 +55,16 @@ fn of_database(error: &Database) -> Option<String> {
              earlier backup, or take it as it is with --no-verify"
         }
         Database::TargetExists { path } => {
-            return Some(if path.to_string_lossy().contains("-wal") || path.to_string_lossy().contains("-journal") {
-                "it belongs to a database that is gone; --force moves it aside".to_owned()
-            } else {
-                "--force replaces it (and moves it aside), --target chooses another place".to_owned()
-            });
+            return Some(
+                if path.to_string_lossy().contains("-wal")
+                    || path.to_string_lossy().contains("-journal")
+                {
+                    "it belongs to a database that is gone; --force moves it aside".to_owned()
+                } else {
+                    "--force replaces it (and moves it aside), --target chooses another place"
+                        .to_owned()
+                },
+            );
         }
         Database::TargetInUse { .. } => "stop the application first, then restore",
         Database::File { path, source, .. } => return of_io(source.kind(), Some(path)),
@@ -115,9 +120,10 @@ fn of_io(kind: ErrorKind, path: Option<&std::path::Path>) -> Option<String> {
             Some(path) => format!("check the owner and permissions of {}", path.display()),
             None => "check the owner and permissions".to_owned(),
         }),
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            Some("the disk is full: make room and run it again; earlier backups are untouched".to_owned())
-        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Some(
+            "the disk is full: make room and run it again; earlier backups are untouched"
+                .to_owned(),
+        ),
         ErrorKind::ReadOnlyFilesystem => Some("the file system is mounted read-only".to_owned()),
         _ => None,
     }

@@ -1,7 +1,8 @@
 //! Progress on the terminal and as JSON lines.
 
 use std::io::{IsTerminal, stderr};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -19,7 +20,7 @@ pub(crate) struct Reporter {
     mode: Mode,
     verbose: bool,
     quiet: bool,
-    stage: Mutex<Option<Stage>>,
+    stage: Arc<Mutex<Option<Stage>>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,7 +46,7 @@ impl Reporter {
             (false, false) if stderr().is_terminal() => Mode::Bar,
             _ => Mode::Silent,
         };
-        Self { mode, verbose, quiet, stage: Mutex::new(None) }
+        Self { mode, verbose, quiet, stage: Arc::default() }
     }
 
     fn with_stage(&self, act: impl FnOnce(&mut Option<Stage>)) {
@@ -58,8 +59,12 @@ impl Reporter {
 impl Progress for Reporter {
     fn begin(&self, what: &str, total: Option<u64>) {
         let now = Instant::now();
-        let stage = Stage { what: what.to_owned(), total, done: 0, began: now, told: now, bar: None };
+        let stage =
+            Stage { what: what.to_owned(), total, done: 0, began: now, told: now, bar: None };
         self.with_stage(|current| *current = Some(stage));
+        if total.is_none() && self.mode == Mode::Bar {
+            spin_later(self.stage.clone(), now);
+        }
     }
 
     fn advance(&self, bytes: u64) {
@@ -124,6 +129,22 @@ impl Stage {
     }
 }
 
+/// Work whose size is not known tells nothing while it goes on: after a while a spinner shows that
+/// it does, if the stage that began then is still there.
+fn spin_later(stage: Arc<Mutex<Option<Stage>>>, began: Instant) {
+    thread::spawn(move || {
+        thread::sleep(SHOW_AFTER);
+        if let Ok(mut stage) = stage.lock()
+            && let Some(stage) = stage.as_mut().filter(|stage| stage.began == began)
+        {
+            stage.draw();
+            if let Some(bar) = &stage.bar {
+                bar.enable_steady_tick(Duration::from_millis(120));
+            }
+        }
+    });
+}
+
 fn style(known: bool) -> ProgressStyle {
     let template = if known {
         "{prefix} [{bar:30}] {percent:>3}%  {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {eta} left"
@@ -148,9 +169,10 @@ fn describe(note: &Note) -> (String, bool) {
             ),
             true,
         ),
-        Note::WholeDatabase { source, reason } => {
-            (format!("{source}: storing the whole database ({reason})"), !reason.starts_with("first"))
-        }
+        Note::WholeDatabase { source, reason } => (
+            format!("{source}: storing the whole database ({reason})"),
+            !reason.starts_with("first"),
+        ),
         Note::PrivateCopy { source } => (
             format!(
                 "{source}: could not be read in place (a writer was killed, or its directory is read-only); \
@@ -168,7 +190,9 @@ fn describe(note: &Note) -> (String, bool) {
         Note::SkippedBackup { name, reason } => {
             (format!("warning: backup {} cannot be restored: {reason}", name.id.short()), true)
         }
-        Note::NotVerified => ("warning: the database was not checked (--no-verify)".to_owned(), true),
+        Note::NotVerified => {
+            ("warning: the database was not checked (--no-verify)".to_owned(), true)
+        }
         Note::SweptStage { path } => {
             (format!("removed {}, which a killed process left", path.display()), true)
         }

@@ -1,6 +1,8 @@
 //! One backup of all sources that are asked for.
 
-use lifeboat_repository::{BackupId, DatabaseSource, MANIFEST_VERSION, Manifest, Problem, Source, Time};
+use lifeboat_repository::{
+    BackupId, DatabaseSource, MANIFEST_VERSION, Manifest, Problem, Source, Time,
+};
 
 use crate::capture::capture;
 use crate::discover::find;
@@ -53,7 +55,11 @@ impl BackupReport {
 /// Backs up. The backup is there when this returns; sources that failed make it partial.
 ///
 /// If every source fails there is no backup, and the error is that of the first.
-pub fn backup(context: &Context, request: &BackupRequest, progress: &dyn Progress) -> Result<BackupReport> {
+pub fn backup(
+    context: &Context,
+    request: &BackupRequest,
+    progress: &dyn Progress,
+) -> Result<BackupReport> {
     let started = Time::now();
     let found = find(context, &request.sources, progress)?;
     let mut failures = found.failures;

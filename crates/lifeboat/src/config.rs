@@ -61,9 +61,9 @@ impl ConfigFile {
     pub fn load(given: Option<&Path>, environment: &Environment) -> Result<Self> {
         let path = match given {
             Some(path) => Some(path.to_owned()),
-            None => environment.path("LIFEBOAT_CONFIG").or_else(|| {
-                environment.config_candidates().into_iter().find(|path| path.exists())
-            }),
+            None => environment
+                .path("LIFEBOAT_CONFIG")
+                .or_else(|| environment.config_candidates().into_iter().find(|path| path.exists())),
         };
         let Some(path) = path else { return Ok(Self::default()) };
         let text = std::fs::read_to_string(&path).map_err(Error::file("read", &path))?;
@@ -76,7 +76,8 @@ impl ConfigFile {
 impl Config {
     /// Reads the text of a configuration; the error says what is wrong and where.
     pub fn parse(text: &str, environment: &Environment) -> Result<Self, String> {
-        let mut table: toml::Table = text.parse().map_err(|error: toml::de::Error| with_line(text, &error))?;
+        let mut table: toml::Table =
+            text.parse().map_err(|error: toml::de::Error| with_line(text, &error))?;
         keys::check(&table)?;
         for (_, value) in &mut table {
             expand::expand(value, environment)?;
@@ -119,7 +120,10 @@ mod tests {
     fn says_what_is_wrong_and_where() {
         let cases = [
             ("[repositry.local]\nurl = 'x'", "unknown key `repositry`; did you mean `repository`?"),
-            ("[repository.a]\nurl = 'x'\npasword-file = 'x'", "unknown key `repository.a.pasword-file`; did you mean `password-file`?"),
+            (
+                "[repository.a]\nurl = 'x'\npasword-file = 'x'",
+                "unknown key `repository.a.pasword-file`; did you mean `password-file`?",
+            ),
             ("[database.a]\nfoo = 1", "unknown key `database.a.foo`; valid keys are `path`"),
             ("[database.a]\n", "missing field `path`"),
             ("[database.a]\npath = '${NOWHERE}'", "the variable NOWHERE is not set"),

@@ -1,6 +1,9 @@
 //! What every operation works with: environment, configuration, state.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lifeboat_storage::Storage;
 
 use crate::location::Location;
 use crate::opened::OpenRepository;
@@ -27,6 +30,8 @@ pub struct Context {
     state: StateDirectory,
     host: Host,
     overrides: Overrides,
+    /// Between the application and its storage; for tests.
+    between: Option<fn(Arc<dyn Storage>) -> Arc<dyn Storage>>,
 }
 
 /// Which repository is meant, and how its password is found.
@@ -44,7 +49,26 @@ impl Context {
         let config = ConfigFile::load(overrides.config.as_deref(), &environment)?;
         let state = StateDirectory::open(&environment.state_directory())?;
         let host = state.host()?;
-        Ok(Self { environment, config, state, host, overrides })
+        Ok(Self { environment, config, state, host, overrides, between: None })
+    }
+
+    /// Puts something between the application and every storage it opens. For tests, which need a
+    /// storage that fails or kills the process at a certain operation.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_storage_between(
+        mut self,
+        between: fn(Arc<dyn Storage>) -> Arc<dyn Storage>,
+    ) -> Self {
+        self.between = Some(between);
+        self
+    }
+
+    fn wrap(&self, storage: Arc<dyn Storage>) -> Arc<dyn Storage> {
+        match self.between {
+            Some(between) => between(storage),
+            None => storage,
+        }
     }
 
     /// The environment.
@@ -88,9 +112,7 @@ impl Context {
     /// Whether a directory is the state directory or the repository in use: what lies there is no
     /// source.
     pub(crate) fn is_ours(&self, directory: &Path) -> bool {
-        let same = |other: &Path| {
-            matches!((directory.canonicalize(), other.canonicalize()), (Ok(a), Ok(b)) if a == b)
-        };
+        let same = |other: &Path| matches!((directory.canonicalize(), other.canonicalize()), (Ok(a), Ok(b)) if a == b);
         same(self.state.path()) || self.chosen().is_ok_and(|chosen| same(chosen.location.path()))
     }
 
@@ -106,11 +128,8 @@ impl Context {
 
     fn chosen(&self) -> Result<Chosen> {
         let directory = self.environment.working_directory();
-        let given = self
-            .overrides
-            .repository
-            .as_deref()
-            .or_else(|| self.environment.setting("REPOSITORY"));
+        let given =
+            self.overrides.repository.as_deref().or_else(|| self.environment.setting("REPOSITORY"));
         let configured = &self.config().repositories;
         let (url, entry) = match given {
             Some(given) => match configured.get(given) {
@@ -156,7 +175,7 @@ impl Context {
     /// Opens the repository, which must be there.
     pub fn open_repository(&self) -> Result<OpenRepository<'_>> {
         let chosen = self.chosen()?;
-        OpenRepository::open(self, chosen.location.open()?, chosen.password)
+        OpenRepository::open(self, self.wrap(chosen.location.open()?), chosen.password)
     }
 
     /// Opens the repository; the default one is made if it is not there.
@@ -168,7 +187,7 @@ impl Context {
         let opened = chosen
             .location
             .open()
-            .and_then(|storage| OpenRepository::open(self, storage, chosen.password));
+            .and_then(|storage| OpenRepository::open(self, self.wrap(storage), chosen.password));
         match opened {
             Err(error) if chosen.is_default && missing(&error) => self.init(progress),
             opened => {
@@ -182,7 +201,7 @@ impl Context {
     /// Makes the repository. Without a password one is generated into the default password file.
     pub fn init(&self, progress: &dyn Progress) -> Result<OpenRepository<'_>> {
         let Chosen { location, password, .. } = self.chosen()?;
-        let storage = location.create()?;
+        let storage = self.wrap(location.create()?);
         let password = match password {
             Some(password) => password,
             None => {

@@ -50,7 +50,8 @@ pub(crate) fn find(
     request: &Request,
     progress: &dyn Progress,
 ) -> Result<Discovered> {
-    let mut finder = Finder { context, progress, found: Discovered::default(), inodes: HashMap::new() };
+    let mut finder =
+        Finder { context, progress, found: Discovered::default(), inodes: HashMap::new() };
     let configured = &context.config().databases;
     if request.sources.is_empty() {
         for (name, database) in configured {
@@ -155,7 +156,9 @@ impl Finder<'_> {
 
     fn take_if_database(&mut self, path: &Path) -> Result<()> {
         match read_header(path) {
-            Ok(Some(_)) => self.add(path.canonicalize().map_err(Error::file("resolve", path))?, None),
+            Ok(Some(_)) => {
+                self.add(path.canonicalize().map_err(Error::file("resolve", path))?, None)
+            }
             // A file that went away between listing and reading was none of ours.
             Ok(None) | Err(lifeboat_sqlite::Error::Missing { .. }) => Ok(()),
             Err(error) => Err(error.into()),

@@ -98,7 +98,9 @@ pub enum Error {
         free: u64,
     },
     /// A backup holds something else than it says.
-    #[error("{name} of backup {backup} was restored with checksum {found}, its manifest says {expected}")]
+    #[error(
+        "{name} of backup {backup} was restored with checksum {found}, its manifest says {expected}"
+    )]
     WrongContent {
         /// The database.
         name: String,

@@ -9,8 +9,10 @@ use lifeboat_storage::{LocalStorage, Storage};
 use crate::{Error, Result};
 
 /// Schemes that repositories will have, to tell them from odd file names.
-const OTHER_SCHEMES: &[&str] =
-    &["s3", "sftp", "gdrive", "webdav", "gcs", "gs", "azblob", "azure", "b2", "rclone", "rest", "swift"];
+const OTHER_SCHEMES: &[&str] = &[
+    "s3", "sftp", "gdrive", "webdav", "gcs", "gs", "azblob", "azure", "b2", "rclone", "rest",
+    "swift",
+];
 
 /// Where a repository is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,10 +23,8 @@ pub(crate) struct Location {
 impl Location {
     /// Reads a URL: a path, `file:///path` or `local:path`.
     pub(crate) fn parse(url: &str, working_directory: &Path) -> Result<Self> {
-        let path = url
-            .strip_prefix("file://")
-            .or_else(|| url.strip_prefix("local:"))
-            .unwrap_or(url);
+        let path =
+            url.strip_prefix("file://").or_else(|| url.strip_prefix("local:")).unwrap_or(url);
         if let Some((scheme, _)) = url.split_once(':')
             && OTHER_SCHEMES.contains(&scheme)
         {

@@ -59,9 +59,9 @@ impl<'a> OpenRepository<'a> {
         if let Some(secrets) = self.secrets.get() {
             return Ok(secrets);
         }
-        let password = self.password()?.ok_or_else(|| Error::NoPassword {
-            location: self.repository.location(),
-        })?;
+        let password = self
+            .password()?
+            .ok_or_else(|| Error::NoPassword { location: self.repository.location() })?;
         let secrets = self.unlock(&password)?;
         Ok(self.secrets.get_or_init(|| secrets))
     }
@@ -100,7 +100,9 @@ impl<'a> OpenRepository<'a> {
                 }
                 .into());
             }
-            _ if self.password.is_some() => self.repository.require_own_recipient(self.secrets()?)?,
+            _ if self.password.is_some() => {
+                self.repository.require_own_recipient(self.secrets()?)?;
+            }
             _ => {}
         }
         state.recipient = Some(found);

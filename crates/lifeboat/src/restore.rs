@@ -136,7 +136,10 @@ fn target_of(
 }
 
 fn directory_of(target: &Path) -> PathBuf {
-    target.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned)
+    target
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .map_or_else(|| PathBuf::from("."), Path::to_owned)
 }
 
 /// Carries a plan out: staged beside the target, verified, made durable, swapped in.

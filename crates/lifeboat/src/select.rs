@@ -59,7 +59,8 @@ pub(crate) fn select_database(
     let mut refused = None;
     for name in candidates(opened, selection)? {
         let result = opened.manifest(&name).and_then(|manifest| {
-            let Some(database) = database_in(opened, &manifest, selection.source.as_deref())? else {
+            let Some(database) = database_in(opened, &manifest, selection.source.as_deref())?
+            else {
                 return Ok(None);
             };
             with_files(opened, &name, manifest, database).map(Some)
@@ -142,13 +143,11 @@ fn of_one_host(opened: &OpenRepository<'_>, names: Vec<BackupName>) -> Result<Ve
 }
 
 fn with_id(names: &[BackupName], wanted: &str) -> Result<Option<BackupName>> {
-    let is_prefix = wanted.len() >= MIN_ID_PREFIX
-        && wanted.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_prefix =
+        wanted.len() >= MIN_ID_PREFIX && wanted.bytes().all(|byte| byte.is_ascii_hexdigit());
     let wanted = wanted.to_ascii_lowercase();
-    let fitting: Vec<&BackupName> = names
-        .iter()
-        .filter(|name| is_prefix && name.id.to_string().starts_with(&wanted))
-        .collect();
+    let fitting: Vec<&BackupName> =
+        names.iter().filter(|name| is_prefix && name.id.to_string().starts_with(&wanted)).collect();
     match fitting.as_slice() {
         [] => Ok(None),
         [one] => Ok(Some((*one).clone())),
@@ -197,9 +196,8 @@ fn database_in(
     };
     let path = opened.context().environment().working_directory().join(path_of_url(wanted));
     let path = path.canonicalize().unwrap_or(path);
-    let fits = |database: &&&DatabaseSource| {
-        database.name == wanted || Path::new(&database.path) == path
-    };
+    let fits =
+        |database: &&&DatabaseSource| database.name == wanted || Path::new(&database.path) == path;
     Ok(databases.iter().find(fits).map(|database| (*database).clone()))
 }
 
@@ -213,8 +211,7 @@ fn with_files(
     let address = DatabaseAddress::new(&manifest.host, &database.name)?;
     let lineage = address.lineage(database.lineage)?;
     let listing = opened.repository().listing(&lineage)?;
-    let files: Vec<LtxFile> =
-        listing.plan(&lineage, database.txid)?.into_iter().cloned().collect();
+    let files: Vec<LtxFile> = listing.plan(&lineage, database.txid)?.into_iter().cloned().collect();
     for entry in files.iter().flat_map(|file| &file.objects) {
         let expected = database.objects.iter().find(|object| object.key == entry.key.as_str());
         if let Some(expected) = expected.filter(|expected| expected.size != entry.size) {

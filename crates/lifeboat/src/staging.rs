@@ -17,8 +17,8 @@ pub(crate) struct Claim {
 
 /// Creates an empty stage `<prefix><random>` in a directory.
 pub(crate) fn begin_stage(directory: &Path, prefix: &str) -> Result<(Stage, Claim)> {
-    let random = getrandom::u64()
-        .map_err(|error| Error::file("draw a name in", directory)(error.into()))?;
+    let random =
+        getrandom::u64().map_err(|error| Error::file("draw a name in", directory)(error.into()))?;
     let stage = Stage::create(&directory.join(format!("{prefix}{random:016x}")))?;
     let claim = claim(stage.path())?;
     Ok((stage, claim))

@@ -16,8 +16,7 @@ pub(crate) fn verify(
     let name = manifest.name()?;
     for database in manifest.sources.iter().filter_map(Source::database) {
         let selected = selected_in(opened, &name, manifest, database)?;
-        let (mut stage, _claim) =
-            begin_scratch(opened.context(), database.size_bytes, progress)?;
+        let (mut stage, _claim) = begin_scratch(opened.context(), database.size_bytes, progress)?;
         fill(opened, &selected, &mut stage, true, progress)?;
     }
     Ok(())

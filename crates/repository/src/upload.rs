@@ -194,3 +194,57 @@ impl Write for PartWriter {
         self.upload.as_mut().map_or(Ok(()), Write::flush)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Time;
+    use lifeboat_ltx::Txid;
+    use lifeboat_storage::MemoryStorage;
+
+    /// A stream that ends with a part has no empty one after it, however it was cut into writes.
+    #[test]
+    fn parts_are_cut_at_their_size() {
+        let cases: [(usize, &[&str]); 6] = [
+            (1, &[""]),
+            (9, &[""]),
+            (10, &[""]),
+            (11, &[".0001", ".0002.last"]),
+            (20, &[".0001", ".0002.last"]),
+            (21, &[".0001", ".0002", ".0003.last"]),
+        ];
+        for (bytes, expected) in cases {
+            for write_bytes in [1, 7, 10, 100] {
+                let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+                let name =
+                    LtxName { level: 9, min: Txid::FIRST, max: Txid::FIRST, time: Time::now() };
+                let lineage: Key = "databases/h/n/0000000000000001".parse().unwrap();
+                let mut parts = PartWriter {
+                    upload: Some(HashingWriter::new(storage.begin().unwrap())),
+                    storage: storage.clone(),
+                    lineage: lineage.clone(),
+                    name,
+                    part_bytes: 10,
+                    written: 0,
+                    objects: Vec::new(),
+                };
+                for piece in vec![5; bytes].chunks(write_bytes) {
+                    parts.write_all(piece).unwrap();
+                }
+                let sealed = parts.finish(0).unwrap();
+                assert_eq!(storage.list(None).unwrap().len(), expected.len() - 1);
+                let objects = sealed.publish().unwrap();
+                let whole = name.key(&lineage, Part::Whole).unwrap();
+                let suffixes: Vec<_> =
+                    objects.iter().map(|object| &object.key[whole.as_str().len()..]).collect();
+                assert_eq!(suffixes, expected);
+                let listed = storage.list(None).unwrap();
+                let sizes = |(entry, object): (&lifeboat_storage::Entry, &ObjectRef)| {
+                    entry.size == object.size && entry.key.as_str() == object.key
+                };
+                assert!(listed.iter().zip(&objects).all(sizes));
+                assert_eq!(objects.iter().map(|object| object.size).sum::<u64>(), bytes as u64);
+            }
+        }
+    }
+}

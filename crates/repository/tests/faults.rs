@@ -1,10 +1,15 @@
 //! A storage that fails at every operation of a backup in turn.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::sync::Arc;
 
-use common::*;
+use common::{
+    Database, World, assert_restores, backup, checked, copy, key, new_lineage, open, read, restore,
+    txid,
+};
 use lifeboat_repository::{CheckOptions, Error, Repository, Secrets, check};
 use lifeboat_storage::testing::{Fault, FaultKind, Faulty, Operation};
 use lifeboat_storage::{LocalStorage, Storage};
@@ -96,7 +101,11 @@ fn a_failed_backup_harms_nothing_and_can_be_repeated() {
 fn the_same_in_a_directory() {
     let world = World::new();
     let (app, new) = first(&world);
-    for at in (0..60).step_by(7) {
+    let recording = Faulty::new(copy(&world.memory), None);
+    let repository = open(Arc::new(recording.clone()));
+    recording.reset(None);
+    backup(&repository, &mut [&mut app.clone(), &mut new.clone()]).unwrap();
+    for at in (0..recording.operations().len()).step_by(5) {
         let directory = tempfile::tempdir().unwrap();
         let local = LocalStorage::create(directory.path()).unwrap();
         for entry in world.memory.list(None).unwrap() {

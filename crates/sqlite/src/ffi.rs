@@ -1,9 +1,13 @@
-//! The one module with `unsafe`: SQLite's file handles, shared memory and snapshots.
+//! The one module with `unsafe`: SQLite's file handles, shared memory, snapshots and callbacks.
 //!
 //! Everything here is reached through a connection or a file that outlives the borrowed value, so
 //! no pointer escapes the life of what it points into.
 
 #![allow(unsafe_code, reason = "SQLite's C interface; each block says why it is sound")]
+
+mod stubs;
+
+pub(crate) use stubs::{add_collations, add_function, drop_modules};
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::marker::PhantomData;
@@ -181,12 +185,6 @@ pub(crate) fn begin_snapshot(
     // SAFETY: it came from sqlite3_snapshot_get and is freed once.
     unsafe { ffi::sqlite3_snapshot_free(snapshot) };
     Ok(Some(header))
-}
-
-/// Makes a connection forget every module of virtual tables.
-pub(crate) fn drop_modules(connection: &Connection) {
-    // SAFETY: the handle is open; a null list keeps no module. It cannot fail on an open handle.
-    unsafe { ffi::sqlite3_drop_modules(connection.handle(), ptr::null_mut()) };
 }
 
 /// A file opened by SQLite's file layer without a connection, under the locking rules of every

@@ -111,10 +111,14 @@ fn pin_in_place(real: &Path, path: &Path) -> Result<Pin> {
     })
 }
 
-/// SQLite takes an empty file for a new database and deletes a WAL beside it, even when it may
-/// only read. The WAL may be all that is left of the application's data.
+/// SQLite takes an empty file, and one of a single byte, for a new database and deletes a WAL
+/// beside it, even when it may only read. The WAL may be all that is left of the application's data.
 fn refuse_lost_database(real: &Path, path: &Path) -> Result<()> {
-    let empty = real.metadata().is_ok_and(|file| file.len() == 0);
+    let length = real.metadata().map_err(Error::file("look at", path))?.len();
+    if length == 1 {
+        return Err(Error::NotADatabase { path: path.to_owned() });
+    }
+    let empty = length == 0;
     let wal = sidecar(real, "-wal").metadata().is_ok_and(|wal| wal.len() > 0);
     if empty && wal {
         let detail = "the file is empty, but a WAL with content is beside it".to_owned();

@@ -11,8 +11,10 @@ const WRITER: &str = r#"
 import sqlite3, sys, time
 db = sqlite3.connect(sys.argv[1], isolation_level=None)
 db.execute("pragma journal_mode=" + sys.argv[2])
+db.execute("begin")
 db.execute("create table t(id integer primary key, x)")
 db.executemany("insert into t(x) values(randomblob(2000))", [()] * 500)
+db.execute("commit")
 print("ready", flush=True)
 input()
 db.execute("pragma cache_size=5")

@@ -38,12 +38,12 @@ const TABLE: &str = "CREATE TABLE t(x); INSERT INTO t VALUES (randomblob(9000)),
 
 #[test]
 fn an_application_at_work_keeps_its_files() {
-    if !require_tool("sqlite3") {
+    if !require_tool("python3") {
         return;
     }
     for mode in ["wal", "delete", "truncate", "persist"] {
         let place = Place::new();
-        let mut application = Tool::sqlite(&place.database);
+        let mut application = Tool::application(&place.database);
         application.run(&format!("PRAGMA journal_mode={mode}; {TABLE}"));
         let before = state(&place, &["", "-wal", "-journal"]);
         let names = place.names();
@@ -59,12 +59,12 @@ fn an_application_at_work_keeps_its_files() {
 
 #[test]
 fn the_log_of_a_killed_application_stays_in_place() {
-    if !require_tool("sqlite3") {
+    if !require_tool("python3") {
         return;
     }
     for shm in [true, false] {
         let place = Place::new();
-        let mut application = Tool::sqlite(&place.database);
+        let mut application = Tool::application(&place.database);
         application.run(&format!("PRAGMA journal_mode=wal; {TABLE}"));
         application.kill();
         if !shm {
@@ -169,14 +169,14 @@ fn a_pin_holds_writers_back_in_rollback_mode_only() {
 
 #[test]
 fn an_exclusively_locked_database_is_reported_as_locked() {
-    if !require_tool("sqlite3") {
+    if !require_tool("python3") {
         return;
     }
     let places: Vec<_> = ["wal", "delete"]
         .into_iter()
         .map(|mode| {
             let place = Place::new();
-            let mut application = Tool::sqlite(&place.database);
+            let mut application = Tool::application(&place.database);
             let exclusive = "PRAGMA locking_mode=exclusive";
             application.run(&format!("{exclusive}; PRAGMA journal_mode={mode}; {TABLE}"));
             (place, application)

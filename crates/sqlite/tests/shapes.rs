@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Lineage, Place, assert_same, base, bytes, naive_checksum, oracle, run};
+use common::{Lineage, Place, assert_same, base, naive_checksum, oracle, run};
 use lifeboat_ltx::{Checksum, PageSize};
 use lifeboat_sqlite::{JournalMode, pin, read_header};
 
@@ -58,21 +58,6 @@ fn every_auto_vacuum() {
             follow(&format!("{vacuum} {mode}"), &setup, &STEPS);
         }
     }
-}
-
-#[test]
-fn reserved_bytes_at_the_end_of_pages() {
-    let setup = "PRAGMA page_size=1024; CREATE TABLE t(x); INSERT INTO t VALUES (1);";
-    let (place, writer) = Place::with(setup);
-    drop(writer);
-    let mut file = std::fs::read(&place.database).unwrap();
-    // Pages with little on them: the space at their ends is taken back by VACUUM.
-    file[20] = 0;
-    std::fs::write(&place.database, file).unwrap();
-    let mut lineage = Lineage::begin(&place.database);
-    run(&place.open(), "INSERT INTO t SELECT randomblob(99) FROM pragma_function_list");
-    lineage.capture(&place.database);
-    assert!(lineage.restore() == oracle(&place.database));
 }
 
 #[test]

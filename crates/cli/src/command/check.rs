@@ -46,7 +46,11 @@ fn show(session: &Session, report: &CheckReport, read_data: bool) -> Result<(), 
     ))?;
     for (what, names) in [("can be restored", &report.restorable), ("lost", &report.lost)] {
         for name in names {
-            output::line(&format!("  {}  {}  {what}", name.id.short(), super::backups::local(name.started)))?;
+            output::line(&format!(
+                "  {}  {}  {what}",
+                name.id.short(),
+                super::backups::local(name.started)
+            ))?;
         }
     }
     Ok(())

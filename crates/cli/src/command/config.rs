@@ -26,7 +26,8 @@ pub(super) fn show(session: &Session) -> Result<Exit, Error> {
         || "none; everything is at its default".to_owned(),
         |path| path.display().to_string(),
     );
-    let repository = repository.map_or_else(|error| output::chain(&error), |path| path.display().to_string());
+    let repository =
+        repository.map_or_else(|error| output::chain(&error), |path| path.display().to_string());
     output::line(&format!("# configuration: {path}"))?;
     output::line(&format!("# host:          {}", context.host_name()))?;
     output::line(&format!("# repository:    {repository}"))?;

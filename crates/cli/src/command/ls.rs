@@ -60,7 +60,8 @@ fn show(database: &DatabaseSource) -> Result<(), Error> {
         .tables
         .iter()
         .map(|(name, rows)| {
-            let rows = rows.map_or_else(|| "not counted".to_owned(), |rows| size::count(rows, "row"));
+            let rows =
+                rows.map_or_else(|| "not counted".to_owned(), |rows| size::count(rows, "row"));
             vec![name.clone(), rows]
         })
         .collect();

@@ -38,7 +38,9 @@ pub(super) fn run(session: &Session) -> Result<Exit, Error> {
         size::bytes(stats.restorable_bytes),
     ))?;
     let mut rows = vec![
-        ["HOST", "DATABASE", "BACKUPS", "SIZE", "BASES", "CHANGES", "OBJECTS"].map(str::to_owned).to_vec(),
+        ["HOST", "DATABASE", "BACKUPS", "SIZE", "BASES", "CHANGES", "OBJECTS"]
+            .map(str::to_owned)
+            .to_vec(),
     ];
     rows.extend(stats.databases.iter().map(|database| {
         vec![

@@ -27,7 +27,7 @@ use lifeboat_sqlite::{Bitmap, PageArray, apply_changes};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use super::file::{create_private_directory, load, save};
+use super::file::{create_private_directory, create_private_file, load, save};
 use crate::{Error, Result};
 
 /// Where the lineage of a database stands.
@@ -55,12 +55,12 @@ pub(crate) struct DatabaseState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Captured {
     /// Its transaction; `None` before the first.
-    #[serde(with = "hex")]
+    #[serde(with = "text::optional")]
     pub(crate) txid: Option<Txid>,
     /// When.
     pub(crate) time: Time,
     /// The database checksum.
-    #[serde(with = "hex")]
+    #[serde(with = "text::optional")]
     pub(crate) checksum: Option<Checksum>,
 }
 
@@ -77,17 +77,17 @@ pub(crate) struct Pending {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Position {
     /// The last transaction it holds.
-    #[serde(with = "hex")]
-    pub(crate) txid: Option<Txid>,
+    #[serde(with = "text")]
+    pub(crate) txid: Txid,
     /// The database checksum there.
-    #[serde(with = "hex")]
-    pub(crate) checksum: Option<Checksum>,
+    #[serde(with = "text")]
+    pub(crate) checksum: Checksum,
     /// All objects that a restore of it needs.
     pub(crate) objects: Vec<ObjectRef>,
 }
 
-/// Texts of values that may be absent.
-mod hex {
+/// Values that stand in the file as their text.
+mod text {
     use std::fmt::Display;
     use std::str::FromStr;
 
@@ -95,23 +95,43 @@ mod hex {
     use serde::{Deserialize, Deserializer, Serializer};
 
     pub(super) fn serialize<T: Display, S: Serializer>(
-        value: &Option<T>,
+        value: &T,
         to: S,
     ) -> Result<S::Ok, S::Error> {
-        match value {
-            Some(value) => to.collect_str(value),
-            None => to.serialize_none(),
-        }
+        to.collect_str(value)
     }
 
-    pub(super) fn deserialize<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
+    pub(super) fn deserialize<'de, T, D>(from: D) -> Result<T, D::Error>
     where
         T: FromStr<Err: Display>,
         D: Deserializer<'de>,
     {
-        Option::<String>::deserialize(from)?
-            .map(|text| text.parse().map_err(D::Error::custom))
-            .transpose()
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+
+    /// The same for values that may be absent.
+    pub(super) mod optional {
+        use super::{Deserialize, Deserializer, Display, Error, FromStr, Serializer};
+
+        pub(in super::super) fn serialize<T: Display, S: Serializer>(
+            value: &Option<T>,
+            to: S,
+        ) -> Result<S::Ok, S::Error> {
+            match value {
+                Some(value) => to.collect_str(value),
+                None => to.serialize_none(),
+            }
+        }
+
+        pub(in super::super) fn deserialize<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
+        where
+            T: FromStr<Err: Display>,
+            D: Deserializer<'de>,
+        {
+            Option::<String>::deserialize(from)?
+                .map(|text| text.parse().map_err(D::Error::custom))
+                .transpose()
+        }
     }
 }
 
@@ -129,7 +149,7 @@ impl DatabaseStateFile {
     pub(crate) fn lock(directory: &Path, name: &str) -> Result<Self> {
         create_private_directory(directory)?;
         let path = directory.join("lock");
-        let lock = File::create(&path).map_err(Error::file("create", &path))?;
+        let lock = create_private_file(&path)?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| Error::Busy { name: name.to_owned() })?;
         let scratch = directory.join("scratch");
@@ -171,7 +191,7 @@ impl DatabaseStateFile {
     pub(crate) fn settle(
         &self,
         state: &mut DatabaseState,
-        reached: Option<(&str, Vec<ObjectRef>)>,
+        reached: Option<(&str, Position)>,
     ) -> Result<()> {
         if let Some(pending) = state.pending.take() {
             if !state.positions.is_empty() && self.changes().exists() {
@@ -193,10 +213,8 @@ impl DatabaseStateFile {
             }
             state.captured = pending.captured;
         }
-        let former = reached.and_then(|(repository, objects)| {
-            let former = state.positions.remove(repository);
-            let Captured { txid, checksum, .. } = state.captured.clone();
-            state.positions.insert(repository.to_owned(), Position { txid, checksum, objects });
+        let former = reached.and_then(|(repository, position)| {
+            let former = state.positions.insert(repository.to_owned(), position);
             former.map(|former| self.behind_path(repository, &former))
         });
         self.save(state)?;
@@ -219,7 +237,12 @@ impl DatabaseStateFile {
     }
 
     /// The pages that a repository lacks, besides those of a new capture.
-    pub(crate) fn behind(&self, repository: &str, position: &Position, pages: &mut Bitmap) -> Result<()> {
+    pub(crate) fn behind(
+        &self,
+        repository: &str,
+        position: &Position,
+        pages: &mut Bitmap,
+    ) -> Result<()> {
         for pgno in read_numbers(&self.behind_path(repository, position))? {
             pages.insert(pgno);
         }
@@ -228,7 +251,8 @@ impl DatabaseStateFile {
 
     /// Forgets everything: a new lineage begins.
     pub(crate) fn clear(&self) -> Result<()> {
-        let entries = std::fs::read_dir(&self.directory).map_err(Error::file("read", &self.directory))?;
+        let entries =
+            std::fs::read_dir(&self.directory).map_err(Error::file("read", &self.directory))?;
         // The state goes first: without it the other files mean nothing.
         self.remove(&self.state_path())?;
         for entry in entries.flatten() {
@@ -253,8 +277,7 @@ impl DatabaseStateFile {
     }
 
     fn behind_path(&self, repository: &str, position: &Position) -> PathBuf {
-        let txid = position.txid.map_or(0, Txid::get);
-        self.directory.join(format!("behind-{repository}-{txid:016x}"))
+        self.directory.join(format!("behind-{repository}-{}", position.txid))
     }
 
     /// The page array.
@@ -291,7 +314,7 @@ fn read_numbers(path: &Path) -> Result<Vec<u32>> {
 }
 
 fn write_numbers(path: &Path, numbers: &[u32]) -> Result<()> {
-    let file = File::create(path).map_err(Error::file("create", path))?;
+    let file = create_private_file(path)?;
     let mut out = BufWriter::new(file);
     numbers
         .iter()

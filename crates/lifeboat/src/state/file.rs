@@ -19,6 +19,17 @@ pub(crate) fn create_private_directory(path: &Path) -> Result<()> {
         .map_err(Error::file("create directory", path))
 }
 
+/// Makes a file that only its owner can read, or empties the one that is there.
+pub(super) fn create_private_file(path: &Path) -> Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(Error::file("create", path))
+}
+
 /// Makes the names in the directory of `path` durable.
 pub(crate) fn sync_directory_of(path: &Path) -> Result<()> {
     let Some(directory) = path.parent() else { return Ok(()) };

@@ -29,7 +29,8 @@ impl Host {
         let file = match load(path)? {
             Some(file) => file,
             None => {
-                let file = HostFile { node: random_hex(8, path)?, signing_key: random_hex(32, path)? };
+                let file =
+                    HostFile { node: random_hex(8, path)?, signing_key: random_hex(32, path)? };
                 save(path, &file)?;
                 file
             }

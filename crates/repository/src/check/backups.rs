@@ -1,14 +1,16 @@
 //! What the manifests say, without what is in them besides.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use lifeboat_ltx::{Checksum, Txid};
 
 use super::CheckReport;
+use crate::create::digest_of;
+use crate::sealed::key;
 use crate::{
-    BackupName, DatabaseAddress, DatabaseSource, Error, LineageAddress, Manifest, ObjectRef,
-    Repository, Result, Secrets,
+    BackupName, DatabaseAddress, DatabaseSource, LineageAddress, Manifest, ObjectRef, Repository,
+    Result, Secrets, Source,
 };
 
 /// A backup whose manifest is sound.
@@ -32,6 +34,8 @@ pub(super) struct BackedUp {
 pub(super) struct Backups {
     pub(super) sound: Vec<Backup>,
     pub(super) expected: HashMap<String, ObjectRef>,
+    /// Objects of which two manifests do not say the same.
+    disputed: HashSet<String>,
 }
 
 impl Backups {
@@ -44,7 +48,7 @@ impl Backups {
         let mut backups = Self::default();
         for name in names {
             let read = repository.manifest(&name, secrets);
-            match read.and_then(|signed| backups.add(&name, signed.manifest)) {
+            match read.and_then(|signed| backups.add(signed.manifest)) {
                 Ok(points) => backups.sound.push(Backup { name, points }),
                 Err(error) => {
                     report.found(&name.key()?, error);
@@ -52,10 +56,13 @@ impl Backups {
                 }
             }
         }
+        if !backups.disputed.is_empty() {
+            backups.settle(repository, secrets, report)?;
+        }
         Ok(backups)
     }
 
-    fn add(&mut self, name: &BackupName, manifest: Manifest) -> Result<Vec<BackedUp>> {
+    fn add(&mut self, manifest: Manifest) -> Result<Vec<BackedUp>> {
         let mut points = Vec::new();
         for source in manifest.sources {
             let Some(source) = source.into_database() else { continue };
@@ -67,13 +74,42 @@ impl Backups {
                     }
                     Entry::Occupied(known) if *known.get() == object => {}
                     Entry::Occupied(_) => {
-                        let detail = format!("another manifest says otherwise of {}", object.key);
-                        return Err(Error::corrupt(&name.key()?, detail));
+                        self.disputed.insert(object.key);
                     }
                 }
             }
         }
         Ok(points)
+    }
+
+    /// Where manifests do not agree, the object itself tells which of them are wrong. Only a faulty
+    /// or hostile writer comes this far, so all manifests are simply read again.
+    fn settle(
+        &mut self,
+        repository: &Repository,
+        secrets: &Secrets,
+        report: &mut CheckReport,
+    ) -> Result<()> {
+        for text in &self.disputed {
+            if let Ok(digest) = digest_of(repository.storage(), &key(text)?) {
+                let (size, sha256) = (digest.size, digest.sha256_hex());
+                self.expected.insert(text.clone(), ObjectRef { key: text.clone(), size, sha256 });
+            }
+        }
+        for backup in std::mem::take(&mut self.sound) {
+            let manifest = repository.manifest(&backup.name, secrets)?.manifest;
+            let sources = manifest.sources.iter().filter_map(Source::database);
+            let mut objects = sources.flat_map(|source| &source.objects);
+            let wrong = objects.find(|object| self.expected.get(&object.key) != Some(object));
+            if let Some(object) = wrong {
+                let detail = format!("what it says of {} is wrong", object.key);
+                report.corrupt(&backup.name.key()?, detail);
+                report.lost.push(backup.name);
+            } else {
+                self.sound.push(backup);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -54,7 +54,7 @@ impl Lineage {
             let counted = count_rows(&image, &array, &changes.pages, table.root).unwrap();
             let connection = Connection::open(database).unwrap();
             let expected: i64 =
-                value(&connection, &format!("SELECT count(*) FROM \"{}\"", table.name));
+                value(&connection, &format!("SELECT count(*) FROM \"{}\"", table.name.replace('"', "\"\"")));
             assert_eq!(counted, u64::try_from(expected).ok(), "rows of {}", table.name);
         }
         drop(pin);

@@ -4,9 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod lineage;
+mod stored;
 mod tools;
 
 pub(crate) use lineage::{Lineage, base};
+pub(crate) use stored::Stored;
 pub(crate) use tools::{Tool, require_tool};
 
 use std::path::{Path, PathBuf};

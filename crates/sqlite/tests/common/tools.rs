@@ -39,24 +39,15 @@ impl Tool {
         Self::start(Command::new("python3").arg("-c").arg(script).args(arguments))
     }
 
-    /// The shell of SQLite on a database, which reads commands.
-    pub(crate) fn sqlite(database: &std::path::Path) -> Self {
-        Self::start(Command::new("sqlite3").arg("-batch").arg(database))
+    /// An application with a database, which executes what it is told.
+    pub(crate) fn application(database: &std::path::Path) -> Self {
+        Self::python(include_str!("application.py"), &[database.to_str().unwrap()])
     }
 
-    /// Sends a command to a shell of SQLite and waits until it is done; its output.
+    /// Has an application execute statements without line feeds in them; the values they gave.
     pub(crate) fn run(&mut self, sql: &str) -> String {
-        self.send(&format!("{sql}\n.print done-{}", self.id()));
-        let end = format!("done-{}", self.id());
-        let mut output = String::new();
-        loop {
-            let line = self.line();
-            if line == end {
-                return output.trim_end().to_owned();
-            }
-            output += &line;
-            output.push('\n');
-        }
+        self.send(&sql.replace('\n', " "));
+        self.line()
     }
 
     pub(crate) fn send(&mut self, line: &str) {

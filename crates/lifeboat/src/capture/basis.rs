@@ -1,0 +1,79 @@
+//! Decides what a capture continues.
+
+use std::collections::BTreeMap;
+
+use lifeboat_repository::{LineageId, Parent};
+use lifeboat_sqlite::{Image, PageArray};
+
+use super::Capture;
+use crate::error::chain;
+use crate::state::{DatabaseState, Position};
+use crate::{Error, Result};
+
+/// What a capture continues.
+pub(super) enum Basis {
+    /// A lineage begins; the text says why.
+    NewLineage { reason: String, parent: Option<Parent> },
+    /// The lineage goes on, but the repository needs the whole database; the text says why.
+    Whole { state: DatabaseState, array: PageArray, reason: String },
+    /// The lineage goes on where the repository stands.
+    Continues { state: DatabaseState, array: PageArray, position: Position },
+}
+
+impl Capture<'_> {
+    /// Nothing is guessed: what cannot be shown to fit is stored again.
+    pub(super) fn basis(&self, image: &Image<'_>) -> Result<Basis> {
+        let state = match self.files.load() {
+            Ok(Some(state)) => state,
+            Ok(None) => return Ok(new_lineage("first backup of this database on this host", None)),
+            Err(error @ (Error::State { .. } | Error::Database(_))) => {
+                return Ok(new_lineage(format!("local state unusable: {}", chain(&error)), None));
+            }
+            Err(error) => return Err(error),
+        };
+        let parent = state.captured.txid.map(|txid| Parent { lineage: state.lineage, txid });
+        if state.path != self.target.path {
+            let reason = format!("the name stood for {}", state.path.display());
+            return Ok(new_lineage(reason, parent));
+        }
+        if state.page_size != image.page_size().get() {
+            let (from, to) = (state.page_size, image.page_size());
+            return Ok(new_lineage(format!("page size changed from {from} to {to}"), parent));
+        }
+        let array = match PageArray::open(&self.files.pages()) {
+            Ok(array) => array,
+            Err(error) => {
+                return Ok(new_lineage(format!("page array unusable: {}", chain(&error)), parent));
+            }
+        };
+        let Some(position) = state.positions.get(&self.repository_id).cloned() else {
+            let reason = "the repository does not hold this database yet".into();
+            return Ok(Basis::Whole { state, array, reason });
+        };
+        Ok(match self.missing(state.lineage, &position)? {
+            None => Basis::Continues { state, array, position },
+            Some(reason) => Basis::Whole { state, array, reason },
+        })
+    }
+
+    /// What the repository should hold at a position and does not.
+    fn missing(&self, lineage: LineageId, position: &Position) -> Result<Option<String>> {
+        let lineage = self.address.lineage(lineage)?;
+        let listing = self.repository.listing(&lineage)?;
+        let files = match listing.plan(&lineage, position.txid) {
+            Ok(files) => files,
+            Err(error) => return Ok(Some(error.to_string())),
+        };
+        let expected: BTreeMap<&str, u64> =
+            position.objects.iter().map(|object| (object.key.as_str(), object.size)).collect();
+        let resized = files
+            .iter()
+            .flat_map(|file| &file.objects)
+            .find(|entry| expected.get(entry.key.as_str()).is_some_and(|size| *size != entry.size));
+        Ok(resized.map(|entry| format!("{} has another size than it had", entry.key)))
+    }
+}
+
+fn new_lineage(reason: impl Into<String>, parent: Option<Parent>) -> Basis {
+    Basis::NewLineage { reason: reason.into(), parent }
+}

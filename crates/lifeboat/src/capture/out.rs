@@ -1,0 +1,75 @@
+//! Where encoded pages go while the pin is held.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use lifeboat_repository::{LtxWriter, SealedLtx};
+
+use crate::space::free_bytes;
+use crate::{Error, Result};
+
+/// The beginning of an LTX file's way into a repository.
+pub(super) enum Out {
+    /// Compressed, sealed and stored as it is written.
+    Repository(Box<LtxWriter>),
+    /// As it is, to a file, at the speed of the disk.
+    Spool(File),
+}
+
+impl Out {
+    /// A spool for `bytes` of pages; `None` where there is no room for it.
+    pub(super) fn spool(scratch: &Path, bytes: u64) -> Result<Option<Self>> {
+        if free_bytes(scratch)? < bytes + bytes / 50 + (1 << 20) {
+            return Ok(None);
+        }
+        let path = scratch.join("spool.ltx");
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(Error::file("create", &path))?;
+        // It lives as long as its descriptor: nothing is left if this process is killed.
+        std::fs::remove_file(&path).map_err(Error::file("remove", &path))?;
+        Ok(Some(Self::Spool(file)))
+    }
+
+    /// Seals all that was written; what is in the spool goes through `begin` now.
+    pub(super) fn seal(self, begin: impl FnOnce() -> Result<LtxWriter>) -> Result<SealedLtx> {
+        let mut spool = match self {
+            Self::Repository(out) => return Ok(out.finish()?),
+            Self::Spool(spool) => spool,
+        };
+        let failed = |operation| Error::file(operation, Path::new("the spool"));
+        spool.rewind().map_err(failed("rewind"))?;
+        let mut out = begin()?;
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            let read = spool.read(&mut buffer).map_err(failed("read"))?;
+            if read == 0 {
+                return Ok(out.finish()?);
+            }
+            out.write_all(&buffer[..read])
+                .map_err(|error| lifeboat_storage::Error::from_stream("write", error))?;
+        }
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Repository(out) => out.write(bytes),
+            Self::Spool(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Repository(out) => out.flush(),
+            Self::Spool(file) => file.flush(),
+        }
+    }
+}
