@@ -155,7 +155,7 @@ impl Capture<'_> {
             self.repository.write_origin(&lineage, &self.origin(state.page_size, reason, None))?;
         }
         let changes = self.scan(image, &state, array)?;
-        let name = base_name(next_txid(&state, &changes)?, point_time(&state, &changes));
+        let name = base_name(next_txid(&state, &changes)?, point_time(&state));
         self.encode_whole(pin, image, state, lineage, name, Some(changes.checksum))
     }
 
@@ -200,7 +200,8 @@ impl Capture<'_> {
         let facts = Facts::of(pin, image, array, &changes.pages)?;
         let first = if position.txid == txid { txid } else { following(position.txid, &state)? };
         let level = if first == txid { LEVEL_CAPTURE } else { LEVEL_MERGED };
-        let name = LtxName { level, min: first, max: txid, time: point_time(&state, &changes) };
+        let time = if position.txid == txid { state.captured.time } else { point_time(&state) };
+        let name = LtxName { level, min: first, max: txid, time };
         let checksum = changes.checksum;
         let encoded = if position.txid == txid {
             None
@@ -343,11 +344,11 @@ fn following(txid: Txid, state: &DatabaseState) -> Result<Txid> {
     })
 }
 
-/// A point's time is the clock's, but later than the point before it, whatever the clock does.
-fn point_time(state: &DatabaseState, changes: &Changes) -> Time {
-    if changes.none() {
-        return state.captured.time;
-    }
+/// A point's time is the clock's, but later than the last one, whatever the clock does.
+///
+/// So every file gets a name of its own, even one of a transaction that was captured before: the
+/// former may have come through although its backup was killed before it could write that down.
+fn point_time(state: &DatabaseState) -> Time {
     Time::now().max(Time::from_millis(state.captured.time.millis() + 1))
 }
 

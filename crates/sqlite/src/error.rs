@@ -49,8 +49,8 @@ pub enum Error {
         /// What was expected and what was found.
         detail: String,
     },
-    /// The database changed its page size, so its page array cannot be compared.
-    #[error("page array {} does not fit the database: {detail}", path.display())]
+    /// A page array or a file of changes is damaged, unfinished, or of another page size.
+    #[error("page array {} cannot be used: {detail}", path.display())]
     PageArray {
         /// The page array.
         path: PathBuf,

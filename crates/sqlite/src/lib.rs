@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! open  a read-only connection that never writes, checkpoints or rolls back
-//! pin   a read transaction, or a private copy where a journal has to be replayed first
+//! pin   a read transaction, or a private copy where the database cannot be read in place
 //! image the pages of that transaction: the database file overlaid with the frames of its WAL
 //! scan  the image against the page array of the former capture: which pages changed
 //! encode  the image, or its changed pages, as LTX

@@ -97,3 +97,65 @@ fn settle(connection: &Connection, snapshot: &[u8; WAL_INDEX_HEADER]) -> Result<
     };
     Ok(WalState { header, in_wal: backfilled < header.last_frame })
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::{begin, ffi, settle};
+    use crate::open::open_read_only;
+
+    const SETUP: &str = "PRAGMA journal_mode=wal; PRAGMA wal_autocheckpoint=0; CREATE TABLE t(x);
+        INSERT INTO t VALUES (zeroblob(20000));";
+
+    /// A PRAGMA answers with rows, which `execute_batch` takes for an error.
+    fn run(connection: &Connection, sql: &str) {
+        let mut statement = connection.prepare(sql).unwrap();
+        let mut rows = statement.query([]).unwrap();
+        while rows.next().unwrap().is_some() {}
+    }
+
+    fn database() -> (tempfile::TempDir, Connection, Connection) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("app.db");
+        let writer = Connection::open(&path).unwrap();
+        SETUP
+            .split(';')
+            .for_each(|sql| run(&writer, if sql.is_empty() { "SELECT 1" } else { sql }));
+        (directory, writer, open_read_only(&path).unwrap())
+    }
+
+    #[test]
+    fn the_file_alone_is_read_only_where_nothing_was_committed_since() {
+        let (_directory, writer, reader) = database();
+        assert!(begin(&reader).unwrap().unwrap().in_wal);
+        run(&reader, "ROLLBACK");
+        run(&writer, "PRAGMA wal_checkpoint(PASSIVE)");
+        assert!(!begin(&reader).unwrap().unwrap().in_wal);
+        run(&reader, "ROLLBACK");
+
+        // The commit and the backfill come in the moment before the index is looked at: all frames
+        // of the transaction count as backfilled, but the page that was changed again is not.
+        run(&writer, "UPDATE t SET x = zeroblob(30000)");
+        run(&reader, "BEGIN");
+        let snapshot = ffi::begin_snapshot(&reader).unwrap().unwrap();
+        run(&writer, "UPDATE t SET x = zeroblob(40000)");
+        run(&writer, "PRAGMA wal_checkpoint(PASSIVE)");
+        let state = settle(&reader, &snapshot).unwrap();
+        let (backfilled, _) = ffi::database_file(&reader).unwrap().wal_index().unwrap().unwrap();
+        assert!(backfilled >= state.header.last_frame);
+        assert!(state.in_wal);
+    }
+
+    #[test]
+    fn the_wal_is_not_reset_under_the_transaction() {
+        let (_directory, writer, reader) = database();
+        run(&writer, "PRAGMA wal_checkpoint(PASSIVE)");
+        let before = begin(&reader).unwrap().unwrap().header;
+        run(&writer, "UPDATE t SET x = 1");
+        run(&reader, "ROLLBACK");
+        let after = begin(&reader).unwrap().unwrap().header;
+        assert_eq!(after.salts, before.salts);
+        assert!(after.last_frame > before.last_frame);
+    }
+}

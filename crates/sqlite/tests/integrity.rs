@@ -57,7 +57,12 @@ for statement in sys.argv[2].split(";"):
     db.execute(statement)
 if len(sys.argv) > 3:
     db.execute("pragma writable_schema=on")
-    db.execute("insert into sqlite_schema values('table','v','v',0,?)", (sys.argv[3],))
+    if "mine(x)" in sys.argv[3]:
+        db.execute("insert into sqlite_schema values('table','v','v',0,?)", (sys.argv[3],))
+    else:
+        db.execute(sys.argv[3].replace("mine", "porter"))
+        db.execute("insert into v values('some words')")
+        db.execute("update sqlite_schema set sql = ? where name = 'v'", (sys.argv[3],))
 "#;
 
 #[test]

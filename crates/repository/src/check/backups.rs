@@ -8,9 +8,10 @@ use lifeboat_ltx::{Checksum, Txid};
 use super::CheckReport;
 use crate::create::digest_of;
 use crate::sealed::key;
+use crate::tree::split;
 use crate::{
-    BackupName, DatabaseAddress, DatabaseSource, LineageAddress, Manifest, ObjectRef, Repository,
-    Result, Secrets, Source,
+    BackupName, DatabaseAddress, DatabaseSource, Error, LineageAddress, Manifest, ObjectRef,
+    Repository, Result, Secrets, Source,
 };
 
 /// A backup whose manifest is sound.
@@ -48,7 +49,7 @@ impl Backups {
         let mut backups = Self::default();
         for name in names {
             let read = repository.manifest(&name, secrets);
-            match read.and_then(|signed| backups.add(signed.manifest)) {
+            match read.and_then(|signed| backups.add(&name, signed.manifest)) {
                 Ok(points) => backups.sound.push(Backup { name, points }),
                 Err(error) => {
                     report.found(&name.key()?, error);
@@ -62,12 +63,16 @@ impl Backups {
         Ok(backups)
     }
 
-    fn add(&mut self, manifest: Manifest) -> Result<Vec<BackedUp>> {
+    fn add(&mut self, name: &BackupName, manifest: Manifest) -> Result<Vec<BackedUp>> {
         let mut points = Vec::new();
         for source in manifest.sources {
             let Some(source) = source.into_database() else { continue };
             points.push(backed_up(&manifest.host, &source)?);
             for object in source.objects {
+                if split(&key(&object.key)?).is_none() {
+                    let detail = format!("it names {}, which is no database's", object.key);
+                    return Err(Error::corrupt(&name.key()?, detail));
+                }
                 match self.expected.entry(object.key.clone()) {
                     Entry::Vacant(vacant) => {
                         vacant.insert(object);
@@ -97,19 +102,28 @@ impl Backups {
             }
         }
         for backup in std::mem::take(&mut self.sound) {
-            let manifest = repository.manifest(&backup.name, secrets)?.manifest;
-            let sources = manifest.sources.iter().filter_map(Source::database);
-            let mut objects = sources.flat_map(|source| &source.objects);
-            let wrong = objects.find(|object| self.expected.get(&object.key) != Some(object));
-            if let Some(object) = wrong {
-                let detail = format!("what it says of {} is wrong", object.key);
-                report.corrupt(&backup.name.key()?, detail);
-                report.lost.push(backup.name);
-            } else {
-                self.sound.push(backup);
+            let read = repository.manifest(&backup.name, secrets);
+            match read.and_then(|signed| self.compare(&backup.name, &signed.manifest)) {
+                Ok(()) => self.sound.push(backup),
+                Err(error) => {
+                    report.found(&backup.name.key()?, error);
+                    report.lost.push(backup.name);
+                }
             }
         }
         Ok(())
+    }
+
+    fn compare(&self, name: &BackupName, manifest: &Manifest) -> Result<()> {
+        let sources = manifest.sources.iter().filter_map(Source::database);
+        let mut objects = sources.flat_map(|source| &source.objects);
+        match objects.find(|object| self.expected.get(&object.key) != Some(object)) {
+            Some(object) => {
+                let detail = format!("what it says of {} is wrong", object.key);
+                Err(Error::corrupt(&name.key()?, detail))
+            }
+            None => Ok(()),
+        }
     }
 }
 

@@ -42,15 +42,7 @@ pub(super) fn list(
 ) -> Result<Lineages> {
     let deleted = read_deletions(repository, secrets, report)?;
     let entries = repository.storage().list(Some(&key("databases")?))?;
-    let mut missing: HashSet<&str> = expected.objects.keys().map(String::as_str).collect();
-    for entry in &entries {
-        missing.remove(entry.key.as_str());
-    }
-    let mut missing: Vec<_> = missing.into_iter().filter(|key| !deleted.contains(*key)).collect();
-    missing.sort_unstable();
-    for object in missing {
-        report.corrupt(&key(object)?, "it is missing");
-    }
+    report_missing(&entries, expected, &deleted, report)?;
     let mut fenced = HashMap::new();
     let mut lineages = Lineages::new();
     for (address, entries) in by_lineage(entries)? {
@@ -74,6 +66,24 @@ pub(super) fn list(
         lineages.insert(lineage.address.key().clone(), lineage);
     }
     Ok(lineages)
+}
+
+/// Objects that a manifest names, that are not there, and that nobody said would be removed.
+fn report_missing(
+    entries: &[Entry],
+    expected: &Expected<'_>,
+    deleted: &HashSet<String>,
+    report: &mut CheckReport,
+) -> Result<()> {
+    let there: HashSet<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
+    let named = expected.objects.keys();
+    let mut missing: Vec<&String> =
+        named.filter(|key| !there.contains(key.as_str()) && !deleted.contains(*key)).collect();
+    missing.sort_unstable();
+    for object in missing {
+        report.corrupt(&key(object)?, "it is missing");
+    }
+    Ok(())
 }
 
 /// Objects that may be gone because a notice said so.

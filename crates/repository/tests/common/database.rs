@@ -202,4 +202,3 @@ fn database_checksum(pages: &[Vec<u8>]) -> Checksum {
     }
     checksum.value()
 }
-

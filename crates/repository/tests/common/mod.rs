@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "every test uses another part of it")]
 
 mod database;
+pub mod sound;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};

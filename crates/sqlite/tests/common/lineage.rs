@@ -53,8 +53,8 @@ impl Lineage {
         for table in pin.schema().unwrap().tables {
             let counted = count_rows(&image, &array, &changes.pages, table.root).unwrap();
             let connection = Connection::open(database).unwrap();
-            let expected: i64 =
-                value(&connection, &format!("SELECT count(*) FROM \"{}\"", table.name.replace('"', "\"\"")));
+            let name = table.name.replace('"', "\"\"");
+            let expected: i64 = value(&connection, &format!("SELECT count(*) FROM \"{name}\""));
             assert_eq!(counted, u64::try_from(expected).ok(), "rows of {}", table.name);
         }
         drop(pin);

@@ -5,6 +5,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// Whether a program is there. Where it is not, the test says so and ends; with
 /// `LIFEBOAT_REQUIRE_ORACLES` set, as in CI, it fails.
+#[allow(clippy::print_stdout, reason = "says why the test was skipped")]
 pub(crate) fn require_tool(name: &str) -> bool {
     let found = Command::new(name)
         .arg("--version")

@@ -1,0 +1,173 @@
+//! Other processes write while this one pins, reads, scans and restores.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use common::{
+    Place, Tool, assert_same, base, bytes, naive_checksum, page_table, require_tool, run, value,
+};
+use lifeboat_ltx::Checksum;
+use lifeboat_sqlite::{PageArray, apply_changes, changed_pages, integrity_check, pin, scan};
+use rusqlite::Connection;
+
+const ACCOUNTS: i64 = 300;
+const BALANCE: i64 = 1_000;
+const WRITERS: usize = 2;
+
+fn bank(mode: &str) -> Place {
+    let place = Place::in_memory();
+    run(
+        &place.open(),
+        &format!(
+            "PRAGMA journal_mode={mode};
+             CREATE TABLE accounts(id INTEGER PRIMARY KEY, balance INTEGER, pad TEXT);
+             CREATE TABLE filler(id INTEGER PRIMARY KEY, x); CREATE TABLE clock(ticks);
+             CREATE INDEX by_balance ON accounts(balance, pad); INSERT INTO clock VALUES (0);
+             WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i+1 FROM n WHERE i<{ACCOUNTS}-1)
+             INSERT INTO accounts SELECT i, {BALANCE}, hex(randomblob(100)) FROM n"
+        ),
+    );
+    place
+}
+
+/// A reader of SQLite's, with what tells one state of the bank from another.
+struct Reader(Connection);
+
+impl Reader {
+    fn new(place: &Place) -> Self {
+        let connection = place.open();
+        run(&connection, "PRAGMA busy_timeout=10000");
+        Self(connection)
+    }
+
+    /// Begins a transaction; the state it sees, which every commit changes.
+    fn begin(&self) -> (i64, i64) {
+        run(&self.0, "BEGIN");
+        (value(&self.0, "SELECT ticks FROM clock"), value(&self.0, "PRAGMA schema_version"))
+    }
+
+    fn end(&self) {
+        run(&self.0, "ROLLBACK");
+    }
+}
+
+/// What is captured of the bank, scan after scan.
+struct Captures {
+    bytes: Vec<u8>,
+    checksum: Checksum,
+}
+
+impl Captures {
+    fn next(&mut self, image: &lifeboat_sqlite::Image<'_>, current: &[u8], place: &Place) {
+        let page_size = image.page_size();
+        let array = PageArray::open(&place.path("pages")).unwrap();
+        let changes = place.path("changes");
+        let found = scan(image, &array, self.checksum, &changes, 2, &|_| ()).unwrap();
+        let size = page_size.bytes();
+        self.bytes.resize(current.len(), 0);
+        for pgno in changed_pages(&changes).unwrap() {
+            let page = (pgno as usize - 1) * size..pgno as usize * size;
+            self.bytes[page.clone()].copy_from_slice(&current[page]);
+        }
+        assert_same(&self.bytes, current, size, "the changed pages on top of the former ones");
+        self.checksum = found.checksum;
+        assert_eq!(self.checksum, naive_checksum(current, page_size));
+        apply_changes(&changes, &array).unwrap();
+    }
+}
+
+fn check_image(image: &[u8], path: &Path) {
+    std::fs::write(path, image).unwrap();
+    integrity_check(path).unwrap();
+    let connection = Connection::open(path).unwrap();
+    let sum: i64 = value(&connection, "SELECT sum(balance) FROM accounts");
+    assert_eq!(sum, ACCOUNTS * BALANCE, "money was lost or made");
+    // The copy of a WAL database has made files beside it.
+    drop(connection);
+}
+
+/// Images taken while two processes write; how many could be compared byte for byte.
+fn storm(mode: &str, checkpoint: &str, seconds: f64) -> (u32, u32) {
+    let place = bank(mode);
+    let scratch = place.scratch();
+    let database = place.database.to_str().unwrap().to_owned();
+    let mut writers: Vec<_> = (0..WRITERS)
+        .map(|seed| {
+            let arguments = [&database, checkpoint, &seed.to_string()];
+            Tool::python(include_str!("common/storm.py"), &arguments)
+        })
+        .collect();
+    for writer in &mut writers {
+        assert_eq!(writer.line(), "ready");
+    }
+
+    let (first, second) = (Reader::new(&place), Reader::new(&place));
+    let mut captures = {
+        let pinned = pin(&place.database, &scratch).unwrap();
+        let image = pinned.image().unwrap();
+        let (_, checksum) = base(&image, &place.path("pages"));
+        Captures { bytes: bytes(&image), checksum }
+    };
+    let (mut images, mut compared) = (0, 0);
+    let start = Instant::now();
+    while start.elapsed().as_secs_f64() < seconds {
+        let before = first.begin();
+        let pinned = pin(&place.database, &scratch).unwrap();
+        let same = second.begin() == before;
+        second.end();
+        let expected = same.then(|| page_table(&first.0));
+        first.end();
+        // Commits and checkpoints come before the WAL is read, and while it is.
+        std::thread::sleep(Duration::from_millis(images % 4 * 3));
+        let image = pinned.image().unwrap();
+        let current = bytes(&image);
+        let what = format!("{mode}, {checkpoint}, image {images}");
+        if let Some(expected) = expected {
+            assert_same(&current, &expected, image.page_size().bytes(), &what);
+            compared += 1;
+        }
+        std::thread::sleep(Duration::from_millis(images % 3 * 2));
+        assert_same(&bytes(&image), &current, image.page_size().bytes(), &what);
+        captures.next(&image, &current, &place);
+        drop(pinned);
+        check_image(&current, &place.path("image.db"));
+        images += 1;
+    }
+    for writer in writers {
+        assert!(writer.finish(), "a writer failed");
+    }
+    let rest = place.open();
+    let ticks: i64 = value(&rest, "SELECT ticks FROM clock");
+    let answer: String = value(&rest, "PRAGMA integrity_check");
+    assert_eq!(answer, "ok");
+    assert!(ticks > 10 && images > 2, "{mode}, {checkpoint}: {ticks} commits, {images} images");
+    (u32::try_from(images).unwrap(), compared)
+}
+
+#[test]
+fn wal_under_every_kind_of_checkpoint() {
+    if !require_tool("python3") {
+        return;
+    }
+    let mut compared = 0;
+    for checkpoint in ["auto", "none", "passive", "full", "restart", "truncate", "mixed"] {
+        compared += storm("wal", checkpoint, 2.0).1;
+    }
+    assert!(compared > 0);
+}
+
+#[test]
+fn rollback_journals_of_every_kind() {
+    if !require_tool("python3") {
+        return;
+    }
+    for mode in ["delete", "truncate", "persist"] {
+        let (images, compared) = storm(mode, "delete", 2.0);
+        // The pin keeps writers out, but one may have come before it.
+        assert!(compared * 2 >= images, "{mode}: {compared} of {images}");
+    }
+}
