@@ -24,9 +24,9 @@ doc:
 bench *arguments:
     python3 bench/run.py {{ arguments }}
 
-# The storm tests, for this many seconds each instead of a few.
-soak seconds="600":
-    LIFEBOAT_STORM_SECONDS={{ seconds }} cargo test --workspace --locked --release storm -- --test-threads 1 --nocapture
+# The storms of writers, this many times as long.
+soak times="20":
+    LIFEBOAT_SOAK={{ times }} cargo test --workspace --locked --test storm --test ledger -- --test-threads 1 --nocapture
 
 # Licences, advisories, sources; needs cargo-deny.
 deny:

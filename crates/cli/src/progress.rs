@@ -59,8 +59,12 @@ impl Reporter {
 impl Progress for Reporter {
     fn begin(&self, what: &str, total: Option<u64>) {
         let now = Instant::now();
-        let stage =
-            Stage { what: what.to_owned(), total, done: 0, began: now, told: now, bar: None };
+        let bar = (self.mode == Mode::Bar).then(|| {
+            ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden())
+                .with_style(style(total.is_some()))
+                .with_prefix(what.to_owned())
+        });
+        let stage = Stage { what: what.to_owned(), total, done: 0, began: now, told: now, bar };
         self.with_stage(|current| *current = Some(stage));
         if total.is_none() && self.mode == Mode::Bar {
             spin_later(self.stage.clone(), now);
@@ -101,16 +105,12 @@ impl Progress for Reporter {
 }
 
 impl Stage {
+    /// The bar counts from the beginning, so that its rate is right when it shows.
     fn draw(&mut self) {
-        if self.bar.is_none() && self.began.elapsed() >= SHOW_AFTER {
-            let bar = ProgressBar::with_draw_target(self.total, ProgressDrawTarget::stderr())
-                .with_style(style(self.total.is_some()))
-                .with_prefix(self.what.clone())
-                .with_elapsed(self.began.elapsed());
-            self.bar = Some(bar);
-        }
-        if let Some(bar) = &self.bar {
-            bar.set_position(self.done.min(self.total.unwrap_or(u64::MAX)));
+        let Some(bar) = &self.bar else { return };
+        bar.set_position(self.done.min(self.total.unwrap_or(u64::MAX)));
+        if bar.is_hidden() && self.began.elapsed() >= SHOW_AFTER {
+            bar.set_draw_target(ProgressDrawTarget::stderr());
         }
     }
 

@@ -15,10 +15,10 @@ ledger.execute("PRAGMA synchronous = normal")
 accounts = ledger.execute("SELECT count(*) FROM accounts").fetchone()[0]
 commits, longest = 0, 0.0
 print("ready", flush=True)
-while not select.select([sys.stdin], [], [], draw.random() * 0.004)[0]:
+while not select.select([sys.stdin], [], [], draw.random() * 0.01)[0]:
     began = time.monotonic()
     ledger.execute("BEGIN IMMEDIATE")
-    for _ in range(draw.choice([1, 1, 1, 40])):
+    for _ in range(draw.choice([1, 1, 1, 12])):
         giver, taker, amount = draw.randrange(accounts), draw.randrange(accounts), draw.randrange(100)
         ledger.execute("UPDATE accounts SET balance = balance - ? WHERE id = ?", (amount, giver))
         ledger.execute("UPDATE accounts SET balance = balance + ? WHERE id = ?", (amount, taker))

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use common::{
     Database, PAGE_BYTES, PART_BYTES, World, apply, assert_restores, backup, checked, host_key,
-    key, keys, password, read, txid,
+    key, keys, new_lineage, password, read, txid,
 };
 use lifeboat_repository::{
     BackupId, BackupName, Error, ObjectRef, Repository, Signed, Source, Time, usage,
@@ -103,7 +103,9 @@ fn no_file_has_more_parts_than_names_can_number() {
     let mut large = Database::new("pi", "large", 20);
     let error = large.capture(&repository).unwrap_err();
     assert!(format!("{error:?}").contains("TooManyParts"), "{error:?}");
-    assert!(repository.listing(&large.lineage).unwrap().files.is_empty());
+    let listing = repository.listing(&large.lineage).unwrap();
+    // The last part would have been the 9,999th.
+    assert_eq!((listing.files.len(), listing.partial.len()), (0, 9_998));
 }
 
 /// Writes a manifest's plaintext as it is given.
@@ -280,6 +282,30 @@ fn a_manifest_under_another_name_is_refused() {
         let error = world.repository.manifest(&other, &world.secrets).unwrap_err();
         assert!(matches!(error, Error::Corrupt { .. }), "{error:?}");
         assert_eq!(error.key(), Some(&other.key().unwrap()));
+    }
+}
+
+#[test]
+fn an_ltx_file_under_another_name_is_refused() {
+    let world = World::new();
+    let mut app = Database::new("pi", "app", 2);
+    backup(&world.repository, &mut [&mut app]).unwrap();
+    let object = world.repository.listing(&app.lineage).unwrap().files.remove(0).objects.remove(0);
+    let (lineage, stray) = (app.lineage.key().as_str(), new_lineage("pi", "app"));
+    let renames = [
+        (lineage, stray.key().as_str()),
+        ("20261121T025000.123Z", "20261121T025000.124Z"),
+        ("-0000000000000001-", "-0000000000000002-"),
+    ];
+    for (from, to) in renames {
+        let (memory, repository) = world.copy();
+        let other = key(&object.key.as_str().replace(from, to));
+        memory.put(&other, &read(&memory, &object.key)).unwrap();
+        let report = checked(&repository, &world.secrets);
+        let finding = report.findings.iter().find(|finding| finding.key == other.as_str());
+        let error = &finding.unwrap_or_else(|| panic!("{to}: {report:?}")).error;
+        assert!(error.to_string().contains("its header says"), "{to}: {error}");
+        assert_eq!(report.restorable.len(), 1, "{to}");
     }
 }
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use common::sound::{is_kind, sound};
 use common::{Database, World, backup, checked, host_key, key, new_lineage, open, restore, txid};
-use lifeboat_repository::{BackupId, CheckOptions, Source, check};
+use lifeboat_ltx::{Encoder, Header, PageSize};
+use lifeboat_repository::{BackupId, CheckOptions, LtxName, Source, Time, check};
 use lifeboat_storage::{Storage, seal_bytes, x25519};
 
 fn put_sealed(world: &World, name: &str, plain: &str) {
@@ -128,6 +129,61 @@ fn files_that_do_not_fit_together_are_found() {
     let report = checked(&stray, &world.secrets);
     assert_eq!((report.lost.len(), report.restorable.len()), (1, 1), "{report:?}");
     assert!(restore(&stray, &world.secrets, &app.lineage, txid(2)).is_err());
+}
+
+/// A merge continues the state before its first transaction, wherever a plan comes from.
+#[test]
+fn ranges_that_overlap_are_no_break() {
+    let world = World::new();
+    let repository = &world.repository;
+    let mut app = Database::new("pi", "app", 3);
+    backup(repository, &mut [&mut app]).unwrap();
+    let before = app.checksum();
+    for seed in [60, 61] {
+        app.change(2, seed);
+        app.capture(repository).unwrap();
+    }
+    app.write_base(repository, 3).unwrap();
+    app.change(1, 62);
+    app.capture(repository).unwrap();
+    app.write_merge(repository, 2, before).unwrap();
+    backup(repository, &mut [&mut app]).unwrap();
+    let listing = repository.listing(&app.lineage).unwrap();
+    let plan = listing.plan(&app.lineage, txid(4)).unwrap();
+    let ranges: Vec<_> = plan.iter().map(|file| file.name.range().to_string()).collect();
+    assert_eq!(plan.len(), 2, "{ranges:?}");
+    assert!(plan[1].name.min < plan[0].name.max, "{ranges:?}");
+    let report = world.check();
+    assert!(report.is_clean() && report.restorable.len() == 2, "{report:?}");
+    let bytes = restore(repository, &world.secrets, &app.lineage, txid(4)).unwrap();
+    assert!(bytes == app.captures[&4]);
+}
+
+#[test]
+fn two_page_sizes_in_a_lineage_are_found() {
+    let world = World::new();
+    let repository = &world.repository;
+    let mut app = Database::new("pi", "app", 3);
+    let mut manifest = backup(repository, &mut [&mut app]).unwrap();
+    let time = Time::from_millis(app.clock_ms + 1);
+    let name = LtxName { level: 0, min: txid(2), max: txid(2), time };
+    let mut header = Header::new(PageSize::new(1024).unwrap(), 3, name.range());
+    (header.timestamp_ms, header.node) = (time.millis(), app.lineage.id().node());
+    let writer = repository.begin_ltx(&app.lineage, name).unwrap();
+    let mut encoder = Encoder::new(writer, &header).unwrap();
+    encoder.write_page(2, &[5; 1024]).unwrap();
+    let objects = encoder.finish().unwrap().0.finish().unwrap().publish().unwrap();
+
+    manifest.id = BackupId::random();
+    let Source::Database(source) = &mut manifest.sources[0] else { panic!() };
+    (source.txid, source.page_size) = (txid(2), 1024);
+    source.objects.extend(objects);
+    repository.write_pin(&app.lineage, txid(2), manifest.id).unwrap();
+    repository.write_manifest(&manifest, &host_key()).unwrap();
+    let report = world.check();
+    assert_eq!(report.lost, [manifest.name().unwrap()], "{report:?}");
+    assert!(report.findings[0].error.to_string().contains("1024 bytes"), "{report:?}");
+    assert!(restore(repository, &world.secrets, &app.lineage, txid(2)).is_err());
 }
 
 #[test]

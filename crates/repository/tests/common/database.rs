@@ -112,6 +112,20 @@ impl Database {
         self.write(repository, name, &self.header(&name), &all)
     }
 
+    /// Writes what a merge from `min` to the last capture would, though with every page.
+    pub fn write_merge(
+        &mut self,
+        repository: &Repository,
+        min: u64,
+        before: Checksum,
+    ) -> Result<()> {
+        let name = self.name_of(1, min, self.last);
+        let mut header = self.header(&name);
+        (header.checksum_before, header.checksum_after) = (Some(before), Some(self.checksum()));
+        let all: Vec<u32> = (1_u32..).zip(&self.pages).map(|(number, _)| number).collect();
+        self.write(repository, name, &header, &all)
+    }
+
     fn name_of(&self, level: u8, min: u64, max: u64) -> LtxName {
         let time = Time::from_millis(self.clock_ms);
         LtxName { level, min: txid(min), max: txid(max), time }
