@@ -56,8 +56,9 @@ fn of_database(error: &Database) -> Option<String> {
         }
         Database::TargetExists { path } => {
             return Some(
-                if path.to_string_lossy().contains("-wal")
-                    || path.to_string_lossy().contains("-journal")
+                if ["-wal", "-journal", "-shm"]
+                    .iter()
+                    .any(|suffix| path.to_string_lossy().ends_with(suffix))
                 {
                     "it belongs to a database that is gone; --force moves it aside".to_owned()
                 } else {

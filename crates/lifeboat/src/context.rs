@@ -31,8 +31,11 @@ pub struct Context {
     host: Host,
     overrides: Overrides,
     /// Between the application and its storage; for tests.
-    between: Option<fn(Arc<dyn Storage>) -> Arc<dyn Storage>>,
+    between: Option<Between>,
 }
+
+/// What tests put between the application and its storage.
+type Between = fn(Arc<dyn Storage>) -> Arc<dyn Storage>;
 
 /// Which repository is meant, and how its password is found.
 struct Chosen {
@@ -56,10 +59,7 @@ impl Context {
     /// storage that fails or kills the process at a certain operation.
     #[doc(hidden)]
     #[must_use]
-    pub fn with_storage_between(
-        mut self,
-        between: fn(Arc<dyn Storage>) -> Arc<dyn Storage>,
-    ) -> Self {
+    pub fn with_storage_between(mut self, between: Between) -> Self {
         self.between = Some(between);
         self
     }
@@ -126,6 +126,10 @@ impl Context {
         Ok(self.chosen()?.location.path().to_owned())
     }
 
+    fn default_repository(&self) -> PathBuf {
+        self.environment.data_directory().join("repository")
+    }
+
     fn chosen(&self) -> Result<Chosen> {
         let directory = self.environment.working_directory();
         let given =
@@ -137,7 +141,7 @@ impl Context {
                 None => (given.to_owned(), configured.values().find(|entry| entry.url == given)),
             },
             None => match configured.values().collect::<Vec<_>>().as_slice() {
-                [] => (String::new(), None),
+                [] => (self.default_repository().display().to_string(), None),
                 [entry] => (entry.url.clone(), Some(*entry)),
                 _ => {
                     let names: Vec<_> = configured.keys().map(String::as_str).collect();
@@ -162,13 +166,8 @@ impl Context {
                 let file = self.default_password_file();
                 file.exists().then_some(PasswordSource::File(file))
             });
-        let is_default = url.is_empty();
-        let location = if is_default {
-            let path = self.environment.data_directory().join("repository");
-            Location::parse(&path.to_string_lossy(), directory)?
-        } else {
-            Location::parse(&url, directory)?
-        };
+        let is_default = given.is_none() && configured.is_empty();
+        let location = Location::parse(&url, directory)?;
         Ok(Chosen { location, password, is_default })
     }
 

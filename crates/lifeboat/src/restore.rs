@@ -91,9 +91,13 @@ pub fn plan_restore(
 ) -> Result<RestorePlan> {
     let selected = select_database(opened, &request.selection, progress)?;
     let target = target_of(opened, request, &selected.database)?;
-    let replaces = target.symlink_metadata().is_ok() || !sidecars(&target).is_empty();
-    if replaces && !request.force {
-        return Err(lifeboat_sqlite::Error::TargetExists { path: target }.into());
+    // A WAL or journal whose database is gone is in the way, too.
+    let there = Some(target.clone())
+        .filter(|target| target.symlink_metadata().is_ok())
+        .or_else(|| sidecars(&target).into_iter().next());
+    let replaces = there.is_some();
+    if let Some(path) = there.filter(|_| !request.force) {
+        return Err(lifeboat_sqlite::Error::TargetExists { path }.into());
     }
     let directory = directory_of(&target);
     let free_bytes = require(&directory, selected.database.size_bytes)?;

@@ -110,6 +110,10 @@ fn no_backup(opened: &OpenRepository<'_>, selection: &Selection) -> Error {
 /// The backups that a selection may mean, newest first.
 fn candidates(opened: &OpenRepository<'_>, selection: &Selection) -> Result<Vec<BackupName>> {
     let all = opened.repository().backups()?;
+    if !all.is_empty() {
+        // What keeps every manifest from being read is no damage of one of them.
+        opened.secrets()?;
+    }
     let names = match &selection.host {
         Some(host) => {
             let host = encode_name(host)?;

@@ -66,7 +66,8 @@ impl Moment {
 
     /// Every backup is there as it was made, and nothing is damaged.
     fn assert_whole(&self, what: &str) {
-        let mut repositories: Vec<_> = self.backups.iter().map(|(repository, ..)| *repository).collect();
+        let mut repositories: Vec<_> =
+            self.backups.iter().map(|(repository, ..)| *repository).collect();
         repositories.sort_unstable();
         repositories.dedup();
         for repository in repositories {

@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use common::{Machine, assert_clean, back_up, restored, start};
 use rusqlite::Connection;
 
-const ACCOUNTS: i64 = 2000;
+const ACCOUNTS: i64 = 800;
 /// What each account begins with.
 const BALANCE: i64 = 1000;
 /// Pairs of backup and restore for each database; `LIFEBOAT_SOAK` multiplies them.
@@ -143,7 +143,8 @@ fn storm_of_transfers() {
         return;
     }
     let machine = Machine::new();
-    let soak = std::env::var("LIFEBOAT_SOAK").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
+    let soak =
+        std::env::var("LIFEBOAT_SOAK").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
     let mut schemas = Vec::new();
     let mut writers = Vec::new();
     for (number, ledger) in LEDGERS.iter().enumerate() {

@@ -25,7 +25,7 @@ mod plan;
 mod recipient;
 mod repository;
 mod sealed;
-mod text;
+pub mod text;
 mod time;
 mod tree;
 mod upload;

@@ -7,12 +7,12 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serializer};
 
 /// Writes the text of a value.
-pub(crate) fn serialize<T: Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+pub fn serialize<T: Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(value)
 }
 
 /// Reads a value from its text.
-pub(crate) fn deserialize<'de, T, D>(from: D) -> Result<T, D::Error>
+pub fn deserialize<'de, T, D>(from: D) -> Result<T, D::Error>
 where
     T: FromStr<Err: Display>,
     D: Deserializer<'de>,
@@ -21,11 +21,11 @@ where
 }
 
 /// The same for values that may be absent.
-pub(crate) mod optional {
+pub mod optional {
     use super::{Deserialize, Deserializer, Display, Error, FromStr, Serializer};
 
     /// Writes the text of a value, or null.
-    pub(crate) fn serialize<T: Display, S: Serializer>(
+    pub fn serialize<T: Display, S: Serializer>(
         value: &Option<T>,
         to: S,
     ) -> Result<S::Ok, S::Error> {
@@ -36,7 +36,7 @@ pub(crate) mod optional {
     }
 
     /// Reads a value from its text, or null.
-    pub(crate) fn deserialize<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
+    pub fn deserialize<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
     where
         T: FromStr<Err: Display>,
         D: Deserializer<'de>,

@@ -22,7 +22,7 @@ use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use lifeboat_ltx::{Checksum, Txid};
-use lifeboat_repository::{LineageId, ObjectRef, Time};
+use lifeboat_repository::{LineageId, ObjectRef, Time, text};
 use lifeboat_sqlite::{Bitmap, PageArray, apply_changes};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
@@ -86,55 +86,6 @@ pub(crate) struct Position {
     pub(crate) objects: Vec<ObjectRef>,
 }
 
-/// Values that stand in the file as their text.
-mod text {
-    use std::fmt::Display;
-    use std::str::FromStr;
-
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<T: Display, S: Serializer>(
-        value: &T,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        to.collect_str(value)
-    }
-
-    pub(super) fn deserialize<'de, T, D>(from: D) -> Result<T, D::Error>
-    where
-        T: FromStr<Err: Display>,
-        D: Deserializer<'de>,
-    {
-        String::deserialize(from)?.parse().map_err(D::Error::custom)
-    }
-
-    /// The same for values that may be absent.
-    pub(super) mod optional {
-        use super::{Deserialize, Deserializer, Display, Error, FromStr, Serializer};
-
-        pub(in super::super) fn serialize<T: Display, S: Serializer>(
-            value: &Option<T>,
-            to: S,
-        ) -> Result<S::Ok, S::Error> {
-            match value {
-                Some(value) => to.collect_str(value),
-                None => to.serialize_none(),
-            }
-        }
-
-        pub(in super::super) fn deserialize<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
-        where
-            T: FromStr<Err: Display>,
-            D: Deserializer<'de>,
-        {
-            Option::<String>::deserialize(from)?
-                .map(|text| text.parse().map_err(D::Error::custom))
-                .transpose()
-        }
-    }
-}
-
 /// The directory of one database, locked by this process.
 #[derive(Debug)]
 pub(crate) struct DatabaseStateFile {
@@ -162,8 +113,12 @@ impl DatabaseStateFile {
 
     /// The name and path that a directory is used for, without locking it.
     pub(crate) fn owner(directory: &Path) -> Result<Option<(String, PathBuf)>> {
-        let state: Option<DatabaseState> = load(&directory.join("state.json"))?;
-        Ok(state.map(|state| (state.name, state.path)))
+        match load::<DatabaseState>(&directory.join("state.json")) {
+            Ok(state) => Ok(state.map(|state| (state.name, state.path))),
+            // It belongs to nobody any more; a capture says so and begins anew.
+            Err(Error::State { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The state, with a capture that was pending brought to its end.

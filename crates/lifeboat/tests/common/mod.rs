@@ -83,8 +83,7 @@ impl Machine {
 
 pub(crate) fn context(home: &Path, repository: Option<&str>) -> Context {
     let environment = Environment::of([("HOME", home)], home);
-    let overrides =
-        Overrides { repository: repository.map(str::to_owned), ..Overrides::default() };
+    let overrides = Overrides { repository: repository.map(str::to_owned), ..Overrides::default() };
     Context::load(environment, overrides).unwrap()
 }
 

@@ -1,0 +1,521 @@
+//! What goes wrong, what the user is told, and what has not been touched.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use common::{Database, Home, Ran, Tool, files_below, has_tool, is_root, require_tool, skip};
+
+/// A home with a database of which there is one backup.
+fn backed_up() -> (Home, Database) {
+    let home = Home::new();
+    let database = Database::create(&home.path("app.db"), "wal", 20);
+    home.ok(&["backup", "app.db"]);
+    (home, database)
+}
+
+#[test]
+fn sources_that_are_none() {
+    let home = Home::new();
+    home.write("text.db", "plain text, and a good deal more of it than a header has".repeat(10));
+    let garbage: Vec<u8> = (0..8192_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    home.write("cipher.db", garbage);
+    home.write("directory/notes.txt", "nothing");
+    home.write("short.db", "SQLite format 3\0");
+    let cases: [(&[&str], i32, &str, &str); 9] = [
+        (&["nothing.db"], 1, "nothing.db does not exist", "nothing was created there"),
+        (&["no/such/directory/app.db"], 1, "app.db does not exist", "check the path"),
+        (&["sqlite:///nothing.db?mode=rwc"], 1, "nothing.db does not exist", "check the path"),
+        (&["text.db"], 22, "text.db is not an SQLite database (or it is encrypted)", "SQLCipher"),
+        (&["cipher.db"], 22, "cipher.db is not an SQLite database", "SQLCipher"),
+        (&["short.db"], 22, "short.db", "SQLCipher"),
+        (&["directory"], 2, "no sqlite database in directory", "by their content"),
+        (&[], 2, "nothing to back up", "lifeboat backup PATH"),
+        (&["/dev/null"], 22, "/dev/null is not an SQLite database", "SQLCipher"),
+    ];
+    for (sources, code, error, hint) in cases {
+        let before = files_below(home.directory());
+        let arguments: Vec<&str> = ["backup"].iter().chain(sources).copied().collect();
+        home.run(&arguments).fails(code, error, hint);
+        let new: Vec<PathBuf> = files_below(home.directory())
+            .into_iter()
+            .filter(|file| !before.contains(file) && !file.starts_with(home.state()))
+            .collect();
+        assert!(new.is_empty(), "{sources:?} left {new:?}");
+    }
+}
+
+#[test]
+fn passwords() {
+    let (home, _) = backed_up();
+    home.write("wrong", "not the password\n");
+    home.write("empty", "\nsecond line\n");
+    let wrong = home.path("wrong");
+    let wrong = wrong.to_str().unwrap();
+    for command in [&["backup", "app.db"][..], &["backups"], &["restore", "-t", "x.db"], &["check"]] {
+        let arguments: Vec<&str> = command.iter().chain(&["-p", wrong]).copied().collect();
+        home.run(&arguments).fails(12, "wrong password for repository", "--password-file");
+    }
+    let cases: [(&[&str], i32, &str, &str); 6] = [
+        (&["--password-command", "echo no >&2; exit 4"], 12, "exit status: 4: no", "by hand"),
+        (&["--password-command", "true"], 12, "it printed no password", "by hand"),
+        (&["--password-command", "/no/such/program"], 12, "password command", "by hand"),
+        (&["-p", "nothing"], 1, "cannot read nothing: No such file", ""),
+        (&["-p", "empty"], 1, "its first line is empty", ""),
+        (&["-p", "."], 1, "cannot read .: Is a directory", ""),
+    ];
+    for (arguments, code, error, hint) in cases {
+        let arguments: Vec<&str> = ["backups"].iter().chain(arguments).copied().collect();
+        home.run(&arguments).fails(code, error, hint);
+    }
+    let ran = home.command(&["backups"]).env("LIFEBOAT_PASSWORD", "wrong").output().unwrap();
+    Ran::of(ran).fails(12, "wrong password", "LIFEBOAT_PASSWORD");
+    let ran = home.command(&["backups"]).env("RESTIC_PASSWORD", "wrong").output().unwrap();
+    Ran::of(ran).fails(12, "wrong password", "LIFEBOAT_PASSWORD");
+
+    std::fs::remove_file(home.password_file()).unwrap();
+    home.run(&["backups"]).fails(12, "no password for repository", "--password-file");
+    home.run(&["restore", "-t", "x.db"]).fails(12, "no password", "--password-command");
+    // To write, no secret is needed.
+    home.ok(&["backup", "app.db"]);
+    assert!(!home.path("x.db").exists());
+}
+
+#[test]
+fn a_password_file_that_nobody_may_read() {
+    let (home, _) = backed_up();
+    std::fs::set_permissions(home.password_file(), PermissionsExt::from_mode(0)).unwrap();
+    if is_root() {
+        skip("root reads every file");
+        return;
+    }
+    home.run(&["backups"]).fails(1, "cannot read", "owner and permissions");
+}
+
+#[test]
+fn repositories_that_are_none() {
+    let home = Home::new();
+    Database::create(&home.path("app.db"), "wal", 5);
+    home.write("some/file", "text");
+    let cases: [(&str, i32, &str, &str); 5] = [
+        ("nothing", 10, "no repository at", "lifeboat init"),
+        ("some", 10, "no repository at", "lifeboat init"),
+        ("", 2, "the repository's URL is empty", "name a directory"),
+        ("s3://bucket/path", 2, "repositories at s3: are not supported", "local path"),
+        ("some/file", 1, "some/file", ""),
+    ];
+    for (url, code, error, hint) in cases {
+        for command in [&["backup", "app.db"][..], &["backups"], &["check"], &["stats"]] {
+            let arguments: Vec<&str> = command.iter().chain(&["-r", url]).copied().collect();
+            home.run(&arguments).fails(code, error, hint);
+        }
+    }
+    assert!(!home.path("nothing").exists());
+    home.run(&["backups"]).fails(10, "no repository at", "lifeboat init");
+    assert!(!home.repository().exists());
+    home.ok(&["init", "-r", "mine"]);
+    home.run(&["init", "-r", "mine"]).fails(1, "already holds a repository", "use it as it is");
+}
+
+#[test]
+fn a_repository_of_restic() {
+    let home = Home::new();
+    Database::create(&home.path("app.db"), "wal", 5);
+    if !has_tool("restic") {
+        // What one looks like.
+        home.write("theirs/config", "sealed");
+        home.write("theirs/keys/ab", "{}");
+        std::fs::create_dir_all(home.path("theirs/data")).unwrap();
+        std::fs::create_dir_all(home.path("theirs/snapshots")).unwrap();
+    } else {
+        let mut restic = home.program("restic");
+        restic.args(["init", "-r", "theirs"]).env("RESTIC_PASSWORD", "x");
+        assert!(restic.output().unwrap().status.success());
+    }
+    let before = files_below(&home.path("theirs"));
+    for command in [&["backup", "app.db"][..], &["backups"], &["init"]] {
+        let arguments: Vec<&str> = command.iter().chain(&["-r", "theirs"]).copied().collect();
+        home.run(&arguments).fails(10, "is a restic repository", "another place");
+    }
+    assert_eq!(files_below(&home.path("theirs")), before);
+}
+
+#[test]
+fn targets_of_a_restore() {
+    let (home, database) = backed_up();
+    let there = std::fs::read(&database.path).unwrap();
+    home.write("left.db-wal", "a WAL whose database is gone");
+    let cases: [(&[&str], i32, &str, &str); 6] = [
+        (&[], 1, "app.db exists already", "--force replaces it"),
+        (&["-t", "app.db"], 1, "app.db exists already", "--force"),
+        (&["-t", "left.db"], 1, "left.db-wal exists already", "--force moves it aside"),
+        (&["-t", "no/such/directory/x.db"], 2, "no/such/directory does not exist", "--target"),
+        (&["-b", "feedbeef", "-t", "x.db"], 1, "no backup feedbeef in", "lifeboat backups"),
+        (&["other", "-t", "x.db"], 1, "no backup of other in", "lifeboat backups"),
+    ];
+    for (arguments, code, error, hint) in cases {
+        let arguments: Vec<&str> = ["restore"].iter().chain(arguments).copied().collect();
+        home.run(&arguments).fails(code, error, hint);
+    }
+    assert!(std::fs::read(&database.path).unwrap() == there);
+    assert!(!home.path("x.db").exists() && !home.path("left.db").exists());
+    // A directory as the target gets the database under its name.
+    std::fs::create_dir(home.path("directory")).unwrap();
+    home.ok(&["restore", "-t", "directory"]);
+    assert!(std::fs::read(home.path("directory/app.db")).unwrap() == there);
+}
+
+#[test]
+fn a_target_that_an_application_has_open() {
+    if !require_tool("python3") {
+        return;
+    }
+    for (journal_mode, code) in [
+        ("wal", "c.execute('SELECT * FROM t').fetchone()"),
+        ("delete", "c.execute('SELECT * FROM t').fetchone()"),
+        ("wal", "c.execute('BEGIN IMMEDIATE')"),
+        ("delete", "c.execute('BEGIN EXCLUSIVE')"),
+    ] {
+        let home = Home::new();
+        let database = Database::create(&home.path("app.db"), journal_mode, 20);
+        home.ok(&["backup", "app.db"]);
+        let there = std::fs::read(&database.path).unwrap();
+        let application = Tool::holding(database.text(), code);
+        let ran = home.run(&["restore", "--force"]);
+        ran.fails(11, "app.db is in use by python", "stop the application first");
+        assert!(ran.err.contains(&format!("(pid {})", application.id())), "{ran:?}");
+        drop(application);
+        assert!(std::fs::read(&database.path).unwrap() == there);
+        let names = std::fs::read_dir(home.directory()).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        assert!(!names.into_iter().any(|name| name.contains("lifeboat-") || name.contains("before")));
+        home.ok(&["restore", "--force"]);
+    }
+}
+
+#[test]
+fn a_database_that_is_locked_for_good() {
+    if !require_tool("python3") {
+        return;
+    }
+    let home = Home::new();
+    let database = Database::create(&home.path("app.db"), "delete", 5);
+    let hold = "c.execute('PRAGMA locking_mode = exclusive'); c.execute('BEGIN EXCLUSIVE')";
+    let _application = Tool::holding(database.text(), hold);
+    home.run(&["backup", "app.db"]).fails(11, "app.db is locked", "locking_mode=EXCLUSIVE");
+    assert!(!home.repository().join("backups").exists());
+}
+
+#[test]
+fn a_source_that_is_cut() {
+    let (home, database) = backed_up();
+    let whole = std::fs::read(&database.path).unwrap();
+    std::fs::write(&database.path, &whole[..whole.len() / 2]).unwrap();
+    home.run(&["backup", "app.db"]).fails(22, "app.db is corrupt", "last good backup");
+    assert_eq!(home.ids(&[]).len(), 1, "no backup was made of it");
+    std::fs::write(&database.path, &whole).unwrap();
+    home.ok(&["backup", "app.db"]);
+    assert!(home.restored(&[]) == whole);
+}
+
+/// G5.
+#[test]
+fn one_good_source_and_a_bad_one_make_a_partial_backup() {
+    let home = Home::new();
+    let good = Database::create(&home.path("good.db"), "wal", 5);
+    home.write("bad.db", "no database at all, only a name that says so");
+    let ran = home.run(&["backup", "good.db", "bad.db", "missing.db"]);
+    ran.fails(3, "bad.db is not an SQLite database", "SQLCipher");
+    assert!(ran.out.contains("(partial)"), "{ran:?}");
+    assert!(ran.err.contains("missing.db does not exist"), "{ran:?}");
+    let manifest = home.json(&["ls"]);
+    let problems = manifest["problems"].as_array().unwrap();
+    assert_eq!(problems.len(), 2, "{manifest}");
+    assert_eq!(problems[0]["source"], "bad.db");
+    assert!(problems[1]["error"].as_str().unwrap().contains("does not exist"), "{manifest}");
+    assert!(home.ok(&["backups"]).contains("partial"));
+    assert!(home.ok(&["ls"]).contains("missing: bad.db: "), "{}", home.ok(&["ls"]));
+    assert!(home.restored(&["good"]) == good.bytes());
+    let json = home.run(&["backup", "good.db", "bad.db", "--json"]);
+    assert_eq!(json.code, Some(3));
+    let summary: serde_json::Value = serde_json::from_str(json.out.lines().last().unwrap()).unwrap();
+    assert_eq!((&summary["partial"], &summary["problems"][0]["source"]), (&true.into(), &"bad.db".into()));
+    // A bad one alone is no backup.
+    home.run(&["backup", "bad.db"]).fails(22, "bad.db", "SQLCipher");
+    assert_eq!(home.ids(&[]).len(), 2);
+}
+
+#[test]
+fn requests_that_could_mean_several_things() {
+    let home = Home::new();
+    Database::create(&home.path("one.db"), "wal", 2);
+    Database::create(&home.path("two.db"), "wal", 2);
+    home.ok(&["backup", "one.db", "two.db"]);
+    home.run(&["restore", "-t", "x.db"]).fails(1, "any of one, two", "name the database");
+    home.run(&["dump"]).fails(1, "any of one, two", "name the database");
+    // Two other hosts, and none of them this one.
+    for host in ["kitchen", "attic"] {
+        home.write("host.toml", format!("host = '{host}'"));
+        home.ok(&["backup", "one.db", "-c", "host.toml"]);
+    }
+    home.write("host.toml", "host = 'cellar'");
+    home.run(&["restore", "-t", "x.db", "-c", "host.toml"]).fails(1, "attic, kitchen", "--host");
+    home.ok(&["restore", "-t", "x.db", "-c", "host.toml", "--host", "attic"]);
+    // Enough backups that two ids begin alike: a manifest under another name is made up here.
+    let manifests = files_below(&home.repository().join("backups"));
+    let name = manifests[0].file_name().unwrap().to_str().unwrap().to_owned();
+    let (time, id) = name.split_once('-').unwrap();
+    let twin = format!("{time}-{}ffff{}", &id[..12], &id[16..]);
+    std::fs::copy(&manifests[0], manifests[0].with_file_name(twin)).unwrap();
+    home.run(&["restore", "one", "-t", "y.db", "-b", &id[..8]]).fails(1, &id[..12], "more digits");
+}
+
+#[test]
+fn dump_to_a_terminal_is_refused() {
+    if !require_tool("script") {
+        return;
+    }
+    let (home, _) = backed_up();
+    let command = format!("{} dump app", env!("CARGO_BIN_EXE_lifeboat"));
+    let ran = home.program("script").args(["-qec", &command, "/dev/null"]).output().unwrap();
+    let ran = Ran::of(ran);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.out.contains("a database is not written to a terminal"), "{ran:?}");
+    assert!(ran.out.contains("hint: redirect it"), "{ran:?}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let (home, _) = backed_up();
+    for arguments in [&["backups"][..], &["backups", "--json"], &["dump"], &["completions", "zsh"], &["--help"]] {
+        let mut command = home.command(arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Closed at once: whatever is written finds nobody.
+        drop(child.stdout.take());
+        let ran = Ran::of(child.wait_with_output().unwrap());
+        assert!(!ran.err.contains("panicked"), "{arguments:?}: {ran:?}");
+        assert_eq!(ran.code, Some(0), "{arguments:?}: {ran:?}");
+    }
+    let mut child = home.command(&["dump"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut first = [0; 16];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"SQLite format 3\0");
+    child.wait().unwrap();
+    assert!(files_below(&home.state().join("scratch")).is_empty());
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let (home, _) = backed_up();
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for arguments in [&["dump"][..], &["backups"], &["ls"], &["check"]] {
+        let ran = home.command(arguments).stdout(full()).output().unwrap();
+        Ran::of(ran).fails(1, "cannot write the output: No space left", "disk is full");
+    }
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_used() {
+    let home = Home::new();
+    Database::create(&home.path("app.db"), "wal", 5);
+    home.write("file", "");
+    let run = |path: &str| {
+        let path = if path.starts_with('/') { PathBuf::from(path) } else { home.path(path) };
+        Ran::of(home.command(&["backup", "app.db"]).env("LIFEBOAT_STATE_DIR", path).output().unwrap())
+    };
+    run("file").fails(1, "cannot create directory", "");
+    run("file/below").fails(1, "cannot create directory", "");
+    run("/proc/lifeboat").fails(1, "cannot create directory /proc/lifeboat", "");
+}
+
+/// State that is damaged costs a lineage, never a backup.
+#[test]
+fn damaged_state_begins_a_lineage() {
+    let damage: [(&str, fn(Vec<u8>) -> Vec<u8>); 6] = [
+        ("state.json", |_| b"{\"lineage\": ".to_vec()),
+        ("state.json", |_| Vec::new()),
+        ("pages", |mut bytes| {
+            bytes.truncate(100);
+            bytes
+        }),
+        ("pages", |mut bytes| {
+            bytes.truncate(256 + 32 * 3);
+            bytes
+        }),
+        ("pages", |_| b"something else".repeat(100)),
+        ("pages", |bytes| vec![0; bytes.len()]),
+    ];
+    for (number, (file, damage)) in damage.into_iter().enumerate() {
+        let (home, database) = backed_up();
+        database.change(4);
+        home.ok(&["backup", "app.db"]);
+        let former = (home.ids(&[]), database.bytes());
+        database.change(5);
+        let path = home.state().join("databases/app").join(file);
+        std::fs::write(&path, damage(std::fs::read(&path).unwrap())).unwrap();
+        let ran = home.run(&["backup", "app.db"]);
+        assert_eq!(ran.code, Some(0), "{number}: {ran:?}");
+        assert!(home.restored(&[]) == database.bytes(), "{number}");
+        assert!(ran.err.contains("app: storing the whole database ("), "{number}: {ran:?}");
+        assert!(ran.err.contains("unusable"), "{number}: {ran:?}");
+        assert!(home.restored(&["-b", &former.0[0]]) == former.1, "{number}");
+        database.change(6);
+        let next = home.backup(&["app.db"]);
+        assert!(!next["changed_from"].is_null(), "{number}: {next}");
+        assert!(home.restored(&[]) == database.bytes(), "{number}");
+        home.ok(&["check", "--read-data"]);
+    }
+}
+
+#[test]
+fn a_lost_state_directory_costs_a_lineage() {
+    let (home, database) = backed_up();
+    std::fs::remove_dir_all(home.state()).unwrap();
+    let source = home.backup(&["app.db"]);
+    assert!(source["changed_from"].is_null());
+    home.ok(&["check", "--read-data"]);
+    let ids = home.ids(&[]);
+    assert_eq!(ids.len(), 2);
+    for id in ids {
+        assert!(home.restored(&["-b", &id]) == database.bytes());
+    }
+}
+
+/// A repository with three backups; the key of the object that the newest one added.
+fn three_backups() -> (Home, Vec<Vec<u8>>, PathBuf) {
+    let (home, database) = backed_up();
+    let mut versions = vec![database.bytes()];
+    let mut newest = PathBuf::new();
+    for row in [3, 4] {
+        database.change(row);
+        let source = home.backup(&["app.db"]);
+        let objects = source["objects"].as_array().unwrap();
+        newest = home.repository().join(objects.last().unwrap()["key"].as_str().unwrap());
+        versions.insert(0, database.bytes());
+    }
+    (home, versions, newest)
+}
+
+/// G4: where names and sizes show that the newest backup is damaged, the one before it is restored;
+/// where only the content does, the damage is named and nothing is put anywhere.
+#[test]
+fn damaged_objects() {
+    let (home, versions, newest) = three_backups();
+    let key = newest.strip_prefix(home.repository()).unwrap().to_str().unwrap().to_owned();
+    let whole = std::fs::read(&newest).unwrap();
+    let ids = home.ids(&[]);
+
+    for damage in ["removed", "cut"] {
+        match damage {
+            "removed" => std::fs::remove_file(&newest).unwrap(),
+            _ => std::fs::write(&newest, &whole[..whole.len() - 1]).unwrap(),
+        }
+        let ran = home.run(&["restore", "-t", "x.db"]);
+        assert_eq!(ran.code, Some(0), "{damage}: {ran:?}");
+        let warning = format!("warning: backup {} cannot be restored", &ids[0][..8]);
+        assert!(ran.err.contains(&warning), "{damage}: {ran:?}");
+        assert!(std::fs::read(home.path("x.db")).unwrap() == versions[1], "{damage}");
+        std::fs::remove_file(home.path("x.db")).unwrap();
+        let named = home.run(&["restore", "-t", "x.db", "-b", &ids[0]]);
+        named.fails(1, "", "lifeboat check --read-data");
+        let check = home.run(&["check"]);
+        assert_eq!(check.code, Some(1), "{damage}: {check:?}");
+        assert!(check.out.contains("2 backups can be restored, 1 cannot"), "{damage}: {check:?}");
+        std::fs::write(&newest, &whole).unwrap();
+    }
+
+    let mut flipped = whole.clone();
+    let at = flipped.len() / 2;
+    flipped[at] ^= 1;
+    std::fs::write(&newest, &flipped).unwrap();
+    home.run(&["restore", "-t", "x.db"]).fails(1, &key, "lifeboat check --read-data");
+    assert!(!home.path("x.db").exists());
+    let left: Vec<_> = files_below(home.directory());
+    assert!(!left.iter().any(|file| file.to_str().unwrap().contains(".x.db.")), "{left:?}");
+    let dumped = home.run(&["dump"]);
+    assert_eq!((dumped.code, dumped.out.len()), (Some(1), 0), "nothing unverified is written");
+    home.ok(&["check"]);
+    let check = home.run(&["check", "--read-data"]);
+    assert_eq!(check.code, Some(1), "{check:?}");
+    assert!(check.out.contains(&key), "{check:?}");
+    assert!(check.out.contains(&format!("{}  ", &ids[0][..8])) && check.out.contains("lost"));
+    for (id, bytes) in ids[1..].iter().zip(&versions[1..]) {
+        assert!(home.restored(&["-b", id]) == *bytes);
+        assert!(check.out.contains(&id[..8]), "{check:?}");
+    }
+}
+
+#[test]
+fn damaged_manifests_and_keys() {
+    let (home, versions, _) = three_backups();
+    let manifests = files_below(&home.repository().join("backups"));
+    let manifest = manifests.last().unwrap();
+    let whole = std::fs::read(manifest).unwrap();
+    std::fs::write(manifest, &whole[..whole.len() / 2]).unwrap();
+    let ran = home.run(&["restore", "-t", "x.db"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.err.contains("cannot be restored"), "{ran:?}");
+    assert!(std::fs::read(home.path("x.db")).unwrap() == versions[1]);
+    let list = home.run(&["backups"]);
+    assert_eq!(list.code, Some(1), "a list with a hole is no success: {list:?}");
+    assert!(list.out.contains("cannot be read: "), "{list:?}");
+    assert_eq!(list.out.lines().count(), 4, "{list:?}");
+    assert_eq!(home.run(&["check"]).code, Some(1));
+    std::fs::write(manifest, &whole).unwrap();
+
+    let identity = files_below(&home.repository().join("identities")).remove(0);
+    let sealed = std::fs::read(&identity).unwrap();
+    std::fs::write(&identity, &sealed[..50]).unwrap();
+    let ran = home.run(&["restore", "-t", "y.db"]);
+    ran.fails(1, "identities/", "check");
+    std::fs::remove_file(&identity).unwrap();
+    home.run(&["restore", "-t", "y.db"]).fails(12, "holds no identity", "");
+    std::fs::write(&identity, &sealed).unwrap();
+
+    let marker = home.repository().join("lifeboat.json");
+    let text = std::fs::read_to_string(&marker).unwrap();
+    std::fs::write(&marker, text.replace("\"read\":[]", "\"read\":[\"sharding\"]")).unwrap();
+    home.run(&["backups"]).fails(1, "\"sharding\"", "newer version");
+    std::fs::write(&marker, text.replace("\"write\":[]", "\"write\":[\"sharding\"]")).unwrap();
+    home.run(&["backup", "app.db"]).fails(1, "\"sharding\"", "newer version");
+    home.ok(&["restore", "-t", "y.db"]);
+    std::fs::remove_file(&marker).unwrap();
+    let ran = home.run(&["backup", "app.db"]);
+    assert_eq!(ran.code, Some(1), "no second repository is made over the first: {ran:?}");
+}
+
+/// Whoever can write to the repository cannot make a host seal for them.
+#[test]
+fn another_recipient_is_refused() {
+    let (home, _) = backed_up();
+    home.ok(&["init", "-r", "theirs"]);
+    let recipient = "recipients/0001.json";
+    std::fs::copy(home.path("theirs").join(recipient), home.repository().join(recipient)).unwrap();
+    home.run(&["backup", "app.db"]).fails(1, "the recipient of repository", "someone changed");
+    home.ok(&["restore", "-t", "x.db"]);
+    // Without the secrets at hand, too.
+    std::fs::remove_file(home.password_file()).unwrap();
+    home.run(&["backup", "app.db"]).fails(1, "the recipient of repository", "someone changed");
+}
+
+#[test]
+fn two_backups_of_one_database_at_once() {
+    if !require_tool("python3") {
+        return;
+    }
+    let (home, _) = backed_up();
+    let lock = home.state().join("databases/app/lock");
+    let script = "import fcntl, sys\n\
+                  f = open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX)\n\
+                  print('ready', flush=True); sys.stdin.readline()";
+    let mut other = Tool::python(script, &[lock.to_str().unwrap()]);
+    assert_eq!(other.line(), "ready");
+    home.run(&["backup", "app.db"]).fails(11, "is being backed up by another process", "wait");
+    drop(other);
+    home.ok(&["backup", "app.db"]);
+}
