@@ -25,6 +25,7 @@ use lifeboat_sqlite::{
 use self::basis::Basis;
 use self::facts::Facts;
 use self::out::Out;
+use crate::error::chain;
 use crate::names::directory_of;
 use crate::state::{Captured, DatabaseState, DatabaseStateFile, Pending, Position};
 use crate::{DatabaseTarget, Error, Note, OpenRepository, Progress, Result};
@@ -97,18 +98,31 @@ impl Capture<'_> {
     /// Reads what the repository lacks of the pinned state.
     fn take(&self, pin: &Pin) -> Result<Taken> {
         let image = pin.image()?;
-        match self.basis(&image)? {
+        let basis = self.basis(&image)?;
+        let parent = basis.parent();
+        match self.take_on(pin, &image, basis) {
+            Err(Error::Database(error @ lifeboat_sqlite::Error::PageArray { .. })) => {
+                self.progress.end();
+                let reason = format!("page array unusable: {}", chain(&error));
+                self.take_on(pin, &image, Basis::NewLineage { reason, parent })
+            }
+            taken => taken,
+        }
+    }
+
+    fn take_on(&self, pin: &Pin, image: &Image<'_>, basis: Basis) -> Result<Taken> {
+        match basis {
             Basis::NewLineage { reason, parent } => {
                 self.note_whole(&reason);
                 self.files.clear()?;
-                self.take_first(pin, &image, reason, parent)
+                self.take_first(pin, image, reason, parent)
             }
             Basis::Whole { state, array, reason } => {
                 self.note_whole(&reason);
-                self.take_whole(pin, &image, state, &array)
+                self.take_whole(pin, image, state, &array)
             }
             Basis::Continues { state, array, position } => {
-                self.take_changes(pin, &image, state, &array, position)
+                self.take_changes(pin, image, state, &array, position)
             }
         }
     }

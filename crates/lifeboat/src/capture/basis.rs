@@ -20,6 +20,20 @@ pub(super) enum Basis {
     Continues { state: DatabaseState, array: PageArray, position: Position },
 }
 
+impl Basis {
+    /// What a lineage that begins instead of this one comes after.
+    pub(super) fn parent(&self) -> Option<Parent> {
+        match self {
+            Self::NewLineage { parent, .. } => *parent,
+            Self::Whole { state, .. } | Self::Continues { state, .. } => parent_of(state),
+        }
+    }
+}
+
+fn parent_of(state: &DatabaseState) -> Option<Parent> {
+    state.captured.txid.map(|txid| Parent { lineage: state.lineage, txid })
+}
+
 impl Capture<'_> {
     /// Nothing is guessed: what cannot be shown to fit is stored again.
     pub(super) fn basis(&self, image: &Image<'_>) -> Result<Basis> {
@@ -31,7 +45,7 @@ impl Capture<'_> {
             }
             Err(error) => return Err(error),
         };
-        let parent = state.captured.txid.map(|txid| Parent { lineage: state.lineage, txid });
+        let parent = parent_of(&state);
         if state.path != self.target.path {
             let reason = format!("the name stood for {}", state.path.display());
             return Ok(new_lineage(reason, parent));

@@ -1,6 +1,6 @@
 //! Prints how fast pages are encoded, decoded and merged on one core, in memory.
 //!
-//! `cargo run --release -p lifeboat-ltx --example throughput`
+//! `cargo run --release -p lifeboat-ltx --example ltx_throughput`
 
 #![allow(clippy::print_stdout, reason = "a measuring tool prints its result")]
 

@@ -1,6 +1,6 @@
 //! How fast sealing is on this machine, and each of its layers alone.
 //!
-//! `cargo run --release -p lifeboat-storage --example throughput [MiB] [level]`
+//! `cargo run --release -p lifeboat-storage --example sealing_throughput [MiB] [level]`
 
 use std::error::Error;
 use std::io::{self, Read, Write};
