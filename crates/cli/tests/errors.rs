@@ -23,7 +23,8 @@ fn backed_up() -> (Home, Database) {
 fn sources_that_are_none() {
     let home = Home::new();
     home.write("text.db", "plain text, and a good deal more of it than a header has".repeat(10));
-    let garbage: Vec<u8> = (0..8192_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let garbage: Vec<u8> =
+        (0..8192_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     home.write("cipher.db", garbage);
     home.write("directory/notes.txt", "nothing");
     home.write("short.db", "SQLite format 3\0");
@@ -57,7 +58,8 @@ fn passwords() {
     home.write("empty", "\nsecond line\n");
     let wrong = home.path("wrong");
     let wrong = wrong.to_str().unwrap();
-    for command in [&["backup", "app.db"][..], &["backups"], &["restore", "-t", "x.db"], &["check"]] {
+    for command in [&["backup", "app.db"][..], &["backups"], &["restore", "-t", "x.db"], &["check"]]
+    {
         let arguments: Vec<&str> = command.iter().chain(&["-p", wrong]).copied().collect();
         home.run(&arguments).fails(12, "wrong password for repository", "--password-file");
     }
@@ -193,7 +195,9 @@ fn a_target_that_an_application_has_open() {
         assert!(std::fs::read(&database.path).unwrap() == there);
         let names = std::fs::read_dir(home.directory()).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        assert!(!names.into_iter().any(|name| name.contains("lifeboat-") || name.contains("before")));
+        assert!(
+            !names.into_iter().any(|name| name.contains("lifeboat-") || name.contains("before"))
+        );
         home.ok(&["restore", "--force"]);
     }
 }
@@ -243,8 +247,12 @@ fn one_good_source_and_a_bad_one_make_a_partial_backup() {
     assert!(home.restored(&["good"]) == good.bytes());
     let json = home.run(&["backup", "good.db", "bad.db", "--json"]);
     assert_eq!(json.code, Some(3));
-    let summary: serde_json::Value = serde_json::from_str(json.out.lines().last().unwrap()).unwrap();
-    assert_eq!((&summary["partial"], &summary["problems"][0]["source"]), (&true.into(), &"bad.db".into()));
+    let summary: serde_json::Value =
+        serde_json::from_str(json.out.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&summary["partial"], &summary["problems"][0]["source"]),
+        (&true.into(), &"bad.db".into())
+    );
     // A bad one alone is no backup.
     home.run(&["backup", "bad.db"]).fails(22, "bad.db", "SQLCipher");
     assert_eq!(home.ids(&[]).len(), 2);
@@ -292,7 +300,9 @@ fn dump_to_a_terminal_is_refused() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let (home, _) = backed_up();
-    for arguments in [&["backups"][..], &["backups", "--json"], &["dump"], &["completions", "zsh"], &["--help"]] {
+    for arguments in
+        [&["backups"][..], &["backups", "--json"], &["dump"], &["completions", "zsh"], &["--help"]]
+    {
         let mut command = home.command(arguments);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // Closed at once: whatever is written finds nobody.
@@ -326,7 +336,9 @@ fn a_state_directory_that_cannot_be_used() {
     home.write("file", "");
     let run = |path: &str| {
         let path = if path.starts_with('/') { PathBuf::from(path) } else { home.path(path) };
-        Ran::of(home.command(&["backup", "app.db"]).env("LIFEBOAT_STATE_DIR", path).output().unwrap())
+        Ran::of(
+            home.command(&["backup", "app.db"]).env("LIFEBOAT_STATE_DIR", path).output().unwrap(),
+        )
     };
     run("file").fails(1, "cannot create directory", "");
     run("file/below").fails(1, "cannot create directory", "");

@@ -36,7 +36,8 @@ impl SmallDisk {
 
     /// Takes all the room but this many KiB.
     fn fill(&self, leave: u64) {
-        let stat = Command::new("stat").args(["-f", "-c", "%a %S"]).arg(&self.path).output().unwrap();
+        let stat =
+            Command::new("stat").args(["-f", "-c", "%a %S"]).arg(&self.path).output().unwrap();
         let text = String::from_utf8(stat.stdout).unwrap();
         let (blocks, size) = text.trim().split_once(' ').unwrap();
         let free = blocks.parse::<u64>().unwrap() * size.parse::<u64>().unwrap();

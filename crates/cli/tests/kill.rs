@@ -16,8 +16,14 @@ const SIGKILL: i32 = 9;
 const KILLS: u32 = 30;
 
 /// The system calls after which something is on the disk that was not.
-const STEPS: [&str; 6] =
-    ["fsync,fdatasync", "rename,renameat,renameat2", "link,linkat", "unlink,unlinkat", "mkdir,mkdirat", "write,pwrite64"];
+const STEPS: [&str; 6] = [
+    "fsync,fdatasync",
+    "rename,renameat,renameat2",
+    "link,linkat",
+    "unlink,unlinkat",
+    "mkdir,mkdirat",
+    "write,pwrite64",
+];
 
 /// Backups that were reported as made, newest first.
 struct Made {
@@ -55,7 +61,8 @@ fn begin(journal_mode: &str) -> (Home, Database, Made) {
 
 #[test]
 fn killed_at_random_moments() {
-    let soak = std::env::var("LIFEBOAT_SOAK").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
+    let soak =
+        std::env::var("LIFEBOAT_SOAK").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
     let (home, database, mut made) = begin("wal");
     let began = Instant::now();
     home.ok(&["backup", "app.db"]);
@@ -122,7 +129,7 @@ fn killed_at_each_step() {
                 database.change(u32::try_from(number % 90 + 1).unwrap());
                 let killed = killed_at(&home, calls, number);
                 let what = format!("{journal_mode}, killed at {calls} {number}");
-                    made.assert_goes_on(&home, &database, number, &what);
+                made.assert_goes_on(&home, &database, number, &what);
                 if !killed {
                     break;
                 }

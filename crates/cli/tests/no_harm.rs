@@ -98,7 +98,11 @@ fn a_hot_journal_and_an_abandoned_wal() {
         assert!(left.len() > 1, "{journal_mode}: {:?}", left.keys());
         let ran = home.run(&["backup", "srv/app.db"]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
-        assert_eq!(ran.err.contains("a private copy was read"), journal_mode == "delete", "{ran:?}");
+        assert_eq!(
+            ran.err.contains("a private copy was read"),
+            journal_mode == "delete",
+            "{ran:?}"
+        );
         let after = state_of(&home.path("srv"));
         assert!(after.keys().eq(left.keys()), "{:?} {:?}", left.keys(), after.keys());
         assert!(after == left, "{journal_mode}");

@@ -13,9 +13,7 @@ const ROWS: u32 = 50_000;
 /// A shell command that runs the binary and holds it up for a second amid its work.
 fn slowly(arguments: &str) -> String {
     let binary = env!("CARGO_BIN_EXE_lifeboat");
-    format!(
-        "{binary} {arguments} & sleep 0.15; kill -STOP $!; sleep 1.2; kill -CONT $!; wait $!"
-    )
+    format!("{binary} {arguments} & sleep 0.15; kill -STOP $!; sleep 1.2; kill -CONT $!; wait $!")
 }
 
 #[test]
@@ -27,7 +25,10 @@ fn a_bar_with_rate_and_time_left() {
     Database::create(&home.path("app.db"), "wal", ROWS);
     let terminal = |arguments: &str| {
         let mut script = home.program("script");
-        script.args(["-qec", &slowly(arguments), "/dev/null"]).env("TERM", "xterm").env("COLUMNS", "120");
+        script
+            .args(["-qec", &slowly(arguments), "/dev/null"])
+            .env("TERM", "xterm")
+            .env("COLUMNS", "120");
         let ran = Ran::of(script.output().unwrap());
         assert_eq!(ran.code, Some(0), "{arguments}: {ran:?}");
         ran.out
@@ -54,7 +55,8 @@ fn a_bar_with_rate_and_time_left() {
     let run = home.program("sh").args(["-c", &slowly("backup app.db -r four --json")]).output();
     let run = Ran::of(run.unwrap());
     assert_eq!(run.code, Some(0), "{run:?}");
-    let lines: Vec<Value> = run.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> =
+        run.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let status: Vec<&Value> =
         lines.iter().filter(|line| line["message_type"] == "status").collect();
     assert!(!status.is_empty(), "{lines:?}");

@@ -30,7 +30,8 @@ fn scrub_line(line: &str) -> String {
         let core = word.trim_matches(|c: char| "(),;".contains(c));
         let number = |text: &str| text.parse::<f64>().is_ok();
         let unit = core.strip_suffix("/s").unwrap_or(core);
-        if UNITS.contains(&unit) && words.last().is_some_and(|last| number(last.trim_matches('('))) {
+        if UNITS.contains(&unit) && words.last().is_some_and(|last| number(last.trim_matches('(')))
+        {
             let last = words.last_mut().unwrap();
             let digits = last.trim_matches('(').to_owned();
             *last = last.replace(&digits, "N");
@@ -43,8 +44,7 @@ fn scrub_line(line: &str) -> String {
 }
 
 fn scrub_word(word: &str) -> String {
-    let shape: String =
-        word.chars().map(|c| if c.is_ascii_hexdigit() { '0' } else { c }).collect();
+    let shape: String = word.chars().map(|c| if c.is_ascii_hexdigit() { '0' } else { c }).collect();
     let has_digit = word.chars().any(|c| c.is_ascii_digit());
     match shape.as_str() {
         "0000-00-00" => "DATE".to_owned(),
@@ -258,23 +258,50 @@ fn json_has_the_documented_members() {
     assert_eq!(
         members(&summary),
         [
-            "backup_id", "finished", "message_type", "name", "partial", "problems", "repository",
-            "sources", "started", "tags", "verified",
+            "backup_id",
+            "finished",
+            "message_type",
+            "name",
+            "partial",
+            "problems",
+            "repository",
+            "sources",
+            "started",
+            "tags",
+            "verified",
         ]
     );
     assert_eq!(summary["message_type"], "summary");
     assert_eq!((&summary["name"], &summary["tags"][1]), (&"n".into(), &"b".into()));
     let source = [
-        "changed_from", "changed_pages", "checksum", "duration_ms", "gid", "journal_mode", "kind",
-        "lineage", "mode", "name", "objects", "page_count", "page_size", "path", "schema_sha256",
-        "size_bytes", "stored_bytes", "tables", "time", "txid", "uid",
+        "changed_from",
+        "changed_pages",
+        "checksum",
+        "duration_ms",
+        "gid",
+        "journal_mode",
+        "kind",
+        "lineage",
+        "mode",
+        "name",
+        "objects",
+        "page_count",
+        "page_size",
+        "path",
+        "schema_sha256",
+        "size_bytes",
+        "stored_bytes",
+        "tables",
+        "time",
+        "txid",
+        "uid",
     ];
     assert_eq!(members(&summary["sources"][0]), source);
     assert_eq!(summary["sources"][0]["tables"]["t"], 5);
 
     let manifest = [
-        "finished", "host", "hostname", "id", "label", "problems", "revision", "sources", "started",
-        "tags", "tool", "version",
+        "finished", "host", "hostname", "id", "label", "problems", "revision", "sources",
+        "started", "tags", "tool", "version",
     ];
     assert_eq!(members(&home.json(&["ls"])), manifest);
     let backups = home.json(&["backups"]);
@@ -295,7 +322,16 @@ fn json_has_the_documented_members() {
     let check = home.json(&["check", "--read-data"]);
     assert_eq!(
         members(&check),
-        ["clean", "files", "findings", "lost", "message_type", "read_bytes", "restorable", "unfinished"]
+        [
+            "clean",
+            "files",
+            "findings",
+            "lost",
+            "message_type",
+            "read_bytes",
+            "restorable",
+            "unfinished"
+        ]
     );
     assert_eq!(check["restorable"][0], summary["backup_id"]);
     let stats = home.json(&["stats"]);
@@ -303,7 +339,8 @@ fn json_has_the_documented_members() {
         members(&stats),
         ["backups", "databases", "objects", "repository", "restorable_bytes", "stored_bytes"]
     );
-    let on_disk = files_below(&home.repository()).into_iter().map(|file| file.metadata().unwrap().len());
+    let on_disk =
+        files_below(&home.repository()).into_iter().map(|file| file.metadata().unwrap().len());
     assert_eq!(stats["stored_bytes"], on_disk.sum::<u64>());
     assert_eq!(stats["objects"], files_below(&home.repository()).len());
 
@@ -311,15 +348,31 @@ fn json_has_the_documented_members() {
     assert_eq!(
         members(&plan),
         [
-            "backup_id", "database", "free_bytes", "message_type", "replaces", "sealed_bytes",
-            "size_bytes", "target", "time", "txid",
+            "backup_id",
+            "database",
+            "free_bytes",
+            "message_type",
+            "replaces",
+            "sealed_bytes",
+            "size_bytes",
+            "target",
+            "time",
+            "txid",
         ]
     );
     assert!(!home.path("x.db").exists());
     let restored = home.json(&["restore", "-t", "x.db"]);
     assert_eq!(
         members(&restored),
-        ["duration_ms", "former", "message_type", "sealed_bytes", "size_bytes", "target", "verified"]
+        [
+            "duration_ms",
+            "former",
+            "message_type",
+            "sealed_bytes",
+            "size_bytes",
+            "target",
+            "verified"
+        ]
     );
     let dry = home.json(&["backup", "app.db", "-n"]);
     assert_eq!(dry["databases"][0]["name"], "app");
@@ -375,10 +428,18 @@ fn several_paths_and_urls_in_one_backup() {
     let three = Database::create(&home.path("three.db"), "wal", 3);
     let url = format!("sqlite:///{}?mode=rw", two.text());
     let summary = home.json(&["backup", "one.db", &url, "sqlite:three.db", "sqlite:///one.db"]);
-    let names: Vec<&str> =
-        summary["sources"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> = summary["sources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s["name"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["one", "two", "three"], "one.db is named twice, and is one source");
-    home.run(&["restore", "-t", "x.db"]).fails(1, "could be any of one, two, three", "name the database");
+    home.run(&["restore", "-t", "x.db"]).fails(
+        1,
+        "could be any of one, two, three",
+        "name the database",
+    );
     for database in [&one, &two, &three] {
         let name = database.path.file_stem().unwrap().to_str().unwrap();
         assert!(home.restored(&[name]) == database.bytes());
@@ -456,10 +517,18 @@ fn a_configuration_names_repositories_and_databases() {
     let shown = home.ok(&["config", "show", "-r", "local"]);
     assert!(shown.contains("[database.main]\npath = \"sqlite:///srv/app.db\"\n"), "{shown}");
     assert!(!shown.contains("correct horse"), "{shown}");
-    home.run(&["backups", "-r", "other", "-p", "secret"]).fails(12, "wrong password", "--password-file");
+    home.run(&["backups", "-r", "other", "-p", "secret"]).fails(
+        12,
+        "wrong password",
+        "--password-file",
+    );
 
     home.write("bad.toml", "[repository.local]\nurl = 'x'\nkeeep = 7\n");
-    home.run(&["backup", "-c", "bad.toml"]).fails(2, "unknown key `repository.local.keeep`", "config");
+    home.run(&["backup", "-c", "bad.toml"]).fails(
+        2,
+        "unknown key `repository.local.keeep`",
+        "config",
+    );
 }
 
 /// Each repository gets its own base once, and from then on what it lacks, however the turns go.
@@ -472,8 +541,24 @@ fn two_repositories_in_turns() {
     let mut made: Vec<(&str, String, Vec<u8>)> = Vec::new();
     // Unchanged turns are among them, and several in a row for one repository.
     let turns = [
-        ("A", 0), ("B", 0), ("A", 10), ("B", 20), ("B", 0), ("A", 0), ("A", 30), ("A", 40), ("A", 0),
-        ("B", 0), ("B", 50), ("A", 60), ("A", 70), ("B", 80), ("A", 0), ("B", 0), ("B", 0), ("A", 90),
+        ("A", 0),
+        ("B", 0),
+        ("A", 10),
+        ("B", 20),
+        ("B", 0),
+        ("A", 0),
+        ("A", 30),
+        ("A", 40),
+        ("A", 0),
+        ("B", 0),
+        ("B", 50),
+        ("A", 60),
+        ("A", 70),
+        ("B", 80),
+        ("A", 0),
+        ("B", 0),
+        ("B", 0),
+        ("A", 90),
     ];
     for (turn, (repository, row)) in turns.into_iter().enumerate() {
         if row > 0 {

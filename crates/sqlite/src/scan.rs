@@ -51,6 +51,9 @@ struct Changed {
 ///
 /// `before` is the checksum of the database that the array describes; `progress` is told the bytes
 /// of each window.
+///
+/// [`Error::PageArray`] where the array does not add up to `before`: a damaged record would take
+/// the wrong page out of the checksum, and no restore of what follows would pass.
 pub fn scan(
     image: &Image<'_>,
     array: &PageArray,
@@ -72,6 +75,7 @@ pub fn scan(
     let page_count_before = array.page_count()?;
     let mut pages = Bitmap::new(image.page_count());
     let mut checksum = DatabaseChecksum::resume(before);
+    let mut recorded = DatabaseChecksum::new();
     let mut out = ChangesWriter::create(changes, image.page_count())?;
     let window = Window { image, array, known: page_count_before, buffers: Buffers::default() };
     let per_window = image.pages_in(WINDOW);
@@ -85,7 +89,8 @@ pub fn scan(
             progress(u64::from(count) * u64::from(image.page_size().get()));
             Ok(changed)
         },
-        |changed| {
+        |(changed, known)| {
+            toggle(&mut recorded, known);
             for page in changed {
                 pages.insert(page.pgno);
                 toggle(&mut checksum, page.before.unwrap_or(0));
@@ -99,9 +104,17 @@ pub fn scan(
     while gone < page_count_before {
         let records = array.read_raw(gone + 1, PIECE / RECORD, page_count_before)?;
         for record in records.as_chunks::<RECORD>().0 {
-            toggle(&mut checksum, PageRecord::decode(record).checksum);
+            let former = PageRecord::decode(record).checksum;
+            toggle(&mut checksum, former);
+            toggle(&mut recorded, former);
             gone += 1;
         }
+    }
+    if recorded.value() != before {
+        return Err(Error::PageArray {
+            path: array.path().to_owned(),
+            detail: format!("it adds up to checksum {}, expected {before}", recorded.value()),
+        });
     }
     out.finish()?;
     Ok(Changes {
@@ -129,7 +142,8 @@ struct Window<'a> {
 }
 
 impl Window<'_> {
-    fn scan(&self, first: u32, count: u32) -> Result<Vec<Changed>> {
+    /// The changed pages, and what all records of the window add up to.
+    fn scan(&self, first: u32, count: u32) -> Result<(Vec<Changed>, u64)> {
         let size = self.image.page_size().bytes();
         let per_piece = self.image.pages_in(PIECE) as usize;
         let records = self.array.read_raw(first, count as usize, self.known)?;
@@ -147,7 +161,11 @@ impl Window<'_> {
             at += pages;
         }
         self.buffers.give(buffer);
-        Ok(changed)
+        let mut recorded = DatabaseChecksum::new();
+        for record in records {
+            toggle(&mut recorded, PageRecord::decode(record).checksum);
+        }
+        Ok((changed, recorded.value().get()))
     }
 
     fn compare<'p>(

@@ -130,8 +130,9 @@ impl Home {
 
 impl Ran {
     pub(crate) fn of(output: Output) -> Self {
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+        let Output { status, stdout, stderr } = output;
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Self { code: status.code(), out: text(stdout), err: text(stderr) }
     }
 
     /// Expects this exit code, an error line with `error` in it, a hint line with `hint` in it, and
