@@ -24,7 +24,7 @@ fn sources_that_are_none() {
     let home = Home::new();
     home.write("text.db", "plain text, and a good deal more of it than a header has".repeat(10));
     let garbage: Vec<u8> =
-        (0..8192_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        (0..8192_u32).map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect();
     home.write("cipher.db", garbage);
     home.write("directory/notes.txt", "nothing");
     home.write("short.db", "SQLite format 3\0");
@@ -91,7 +91,7 @@ fn passwords() {
 #[test]
 fn a_password_file_that_nobody_may_read() {
     let (home, _) = backed_up();
-    std::fs::set_permissions(home.password_file(), PermissionsExt::from_mode(0)).unwrap();
+    std::fs::set_permissions(home.password_file(), PermissionsExt::from_mode(0o0)).unwrap();
     if is_root() {
         skip("root reads every file");
         return;
@@ -345,10 +345,12 @@ fn a_state_directory_that_cannot_be_used() {
     run("/proc/lifeboat").fails(1, "cannot create directory /proc/lifeboat", "");
 }
 
+type Damage = fn(Vec<u8>) -> Vec<u8>;
+
 /// State that is damaged costs a lineage, never a backup.
 #[test]
 fn damaged_state_begins_a_lineage() {
-    let damage: [(&str, fn(Vec<u8>) -> Vec<u8>); 6] = [
+    let damage: [(&str, Damage); 6] = [
         ("state.json", |_| b"{\"lineage\": ".to_vec()),
         ("state.json", |_| Vec::new()),
         ("pages", |mut bytes| {
