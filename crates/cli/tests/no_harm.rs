@@ -31,7 +31,9 @@ fn state_of(directory: &Path) -> BTreeMap<String, (Vec<u8>, i64, i64, u32, u64)>
 fn locks(path: &Path) -> Vec<String> {
     let inode = format!(":{} ", path.metadata().unwrap().ino());
     let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
-    locks.lines().filter(|line| line.contains(&inode)).map(str::to_owned).collect()
+    // Each line begins with a number that depends on the locks of the whole machine.
+    let lines = locks.lines().filter(|line| line.contains(&inode));
+    lines.filter_map(|line| line.split_once(": ")).map(|(_, lock)| lock.to_owned()).collect()
 }
 
 /// Databases that nobody has open: nothing beside them appears, changes or goes away.

@@ -119,12 +119,24 @@ fn a_page_array_that_is_cut_or_altered_is_an_error_and_no_panic() {
         std::fs::write(stored.pages(), altered).unwrap();
         assert!(matches!(PageArray::open(&stored.pages()), Err(Error::PageArray { .. })), "{what}");
     }
-    // Cut within the records: those pages are new to the scan.
+    // Cut within the records, or a record's checksum altered: what follows would have the wrong
+    // checksum, and no restore of it would pass.
     std::fs::write(stored.pages(), &whole[..256 + 32 * 20 + 7]).unwrap();
     assert_eq!(stored.array().page_count().unwrap(), 20);
     assert_eq!(stored.array().record(21).unwrap(), PageRecord::default());
     assert_eq!(stored.array().record(0).unwrap(), PageRecord::default());
-    assert_eq!(stored.scan().pages.len(), 30);
+    assert!(matches!(stored.try_scan(), Err(Error::PageArray { .. })));
+    let mut altered = whole.clone();
+    altered[256 + 32 * 7 + 16] ^= 1;
+    std::fs::write(stored.pages(), &altered).unwrap();
+    assert!(matches!(stored.try_scan(), Err(Error::PageArray { .. })));
+    // An altered hash only makes its page look changed.
+    let mut altered = whole.clone();
+    altered[256 + 32 * 7] ^= 1;
+    std::fs::write(stored.pages(), &altered).unwrap();
+    let changes = stored.scan();
+    assert_eq!(changes.pages.iter().collect::<Vec<_>>(), [8]);
+    assert_eq!(changes.checksum, stored.naive_checksum());
     // More records than pages can be numbered.
     let file = std::fs::OpenOptions::new().write(true).open(stored.pages()).unwrap();
     file.set_len(256 + 32 * (1 << 32)).unwrap();

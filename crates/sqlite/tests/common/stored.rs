@@ -56,9 +56,13 @@ impl Stored {
     }
 
     pub(crate) fn scan(&self) -> Changes {
+        self.try_scan().unwrap()
+    }
+
+    pub(crate) fn try_scan(&self) -> lifeboat_sqlite::Result<Changes> {
         let pinned = self.pin();
         let image = pinned.image().unwrap();
-        scan(&image, &self.array(), self.checksum, &self.changes(), 2, &|_| ()).unwrap()
+        scan(&image, &self.array(), self.checksum, &self.changes(), 2, &|_| ())
     }
 
     pub(crate) fn apply(&mut self, changes: &Changes) {
