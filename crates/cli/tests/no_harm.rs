@@ -31,9 +31,12 @@ fn state_of(directory: &Path) -> BTreeMap<String, (Vec<u8>, i64, i64, u32, u64)>
 fn locks(path: &Path) -> Vec<String> {
     let inode = format!(":{} ", path.metadata().unwrap().ino());
     let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
-    // Each line begins with a number that depends on the locks of the whole machine.
+    // Number and order of the lines depend on the locks of the whole machine.
     let lines = locks.lines().filter(|line| line.contains(&inode));
-    lines.filter_map(|line| line.split_once(": ")).map(|(_, lock)| lock.to_owned()).collect()
+    let locks = lines.filter_map(|line| line.split_once(": ")).map(|(_, lock)| lock.to_owned());
+    let mut locks: Vec<String> = locks.collect();
+    locks.sort();
+    locks
 }
 
 /// Databases that nobody has open: nothing beside them appears, changes or goes away.
