@@ -100,7 +100,7 @@ mod tests {
     use crate::Environment;
 
     fn parse(text: &str) -> Result<Config, String> {
-        let environment = Environment::of([("HOME", "/home/pi"), ("BUCKET", "pi4")], "/work");
+        let environment = Environment::of([("HOME", "/home/pi"), ("BUCKET", "pi4")], "/srv");
         Config::parse(text, &environment)
     }
 

@@ -73,13 +73,13 @@ mod tests {
 
     #[test]
     fn paths_in_all_spellings() {
-        let directory = Path::new("/work");
+        let directory = Path::new("/srv");
         for (url, path) in [
             ("/backup", "/backup"),
-            ("backup", "/work/backup"),
+            ("backup", "/srv/backup"),
             ("file:///backup", "/backup"),
-            ("local:backup", "/work/backup"),
-            ("odd:name", "/work/odd:name"),
+            ("local:backup", "/srv/backup"),
+            ("odd:name", "/srv/odd:name"),
         ] {
             assert_eq!(Location::parse(url, directory).unwrap().path(), Path::new(path));
         }
