@@ -119,6 +119,14 @@ class Bench:
             tool.start(self.root)
         first = number % len(self.tools)
         self.backup("first backup", first)
+        if not options.only_whole:
+            self.changes(number, first, options)
+        self.restore(first)
+        for tool in self.tools:
+            self.local_state[tool.name] = used_bytes(tool.state)
+            tool.stop()
+
+    def changes(self, number, first, options):
         self.backup("unchanged", first)
         updated = self.change("update", options.fraction, number + 2)
         step = f"after {updated:,} scattered row updates"
@@ -127,10 +135,6 @@ class Bench:
         self.backup(step, first)
         appended = self.change("append", 0.01, number + 2)
         self.backup(f"after appending {appended:,} rows (1 %)", first)
-        self.restore(first)
-        for tool in self.tools:
-            self.local_state[tool.name] = used_bytes(tool.state)
-            tool.stop()
 
     def run(self, mebibytes, options):
         self.say(f"writing a database of {mebibytes} MiB")
@@ -248,6 +252,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=3, help="measure this often, print medians [3]")
     parser.add_argument("--dir", default="/dev/shm", help="work here; wants about 9 times the size [/dev/shm]")
     parser.add_argument("--fraction", type=float, default=0.001, help="of the rows to update [0.001]")
+    parser.add_argument("--only-whole", action="store_true", help="only a first backup and a restore")
     parser.add_argument("--seed", type=int, default=1, help="of the database [1]")
     parser.add_argument("--tools", help="only these besides lifeboat, separated by commas")
     parser.add_argument("--lifeboat", help="a binary to measure, instead of building one")
@@ -284,12 +289,17 @@ def main():
 
 
 def report(mebibytes, bench):
-    pages, page_bytes, packed = bench.notes["changed"]
     states = ", ".join(f"{name} {size(used)}" for name, used in bench.local_state.items() if used)
+    changed = ""
+    if "changed" in bench.notes:
+        pages, page_bytes, packed = bench.notes["changed"]
+        changed = (
+            f"The row updates changed {pages:,} pages, {size(page_bytes)}; `zstd -1` alone makes "
+            f"{size(packed)} of them. "
+        )
     return (
         f"### {mebibytes:,} MiB\n\n{bench.table()}\n\n"
-        f"The row updates changed {pages:,} pages, {size(page_bytes)}; `zstd -1` alone makes "
-        f"{size(packed)} of them. Local state and caches after a round: {states or 'none'}."
+        f"{changed}Local state and caches after a round: {states or 'none'}."
     )
 
 

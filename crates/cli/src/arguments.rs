@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use lifeboat::{Age, Limit};
 
 /// Backs up running applications: their SQLite databases page by page, while they are written to.
 ///
@@ -33,6 +34,13 @@ pub(crate) struct Global {
     /// Command that prints the password [env: LIFEBOAT_PASSWORD_COMMAND]
     #[arg(long, global = true, value_name = "COMMAND", conflicts_with = "password_file")]
     pub(crate) password_command: Option<String>,
+    /// File with the age secret key of a person who may read, instead of a password
+    /// [env: LIFEBOAT_IDENTITY_FILE]
+    #[arg(
+        long, global = true, value_name = "FILE",
+        conflicts_with_all = ["password_file", "password_command"]
+    )]
+    pub(crate) identity: Option<PathBuf>,
     /// Configuration file [env: LIFEBOAT_CONFIG]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -50,7 +58,7 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make a repository
-    Init,
+    Init(InitArguments),
     /// Back up databases
     ///
     /// The databases stay in use meanwhile, in WAL and in rollback-journal mode, and are not written
@@ -67,10 +75,33 @@ pub(crate) enum Command {
     Dump(SelectArguments),
     /// List what a backup holds
     Ls(LsArguments),
+    /// Drop backups by rules, or by id
+    ///
+    /// Without rules and ids, the rules of the configuration apply (`keep = { daily = 7 }`), else 7 daily,
+    /// 4 weekly, 12 monthly. Rules mean what restic's mean and are counted for each host and set of
+    /// sources. Backups tagged `safety` and the newest that passed a drill go only by id.
+    Forget(Box<ForgetArguments>),
+    /// Remove what no backup needs any more
+    ///
+    /// What is not needed is announced first, and removed by a prune at least a day later.
+    Prune(PruneArguments),
     /// Verify the repository; changes nothing
     Check(CheckArguments),
     /// Show what the repository takes up
     Stats,
+    /// Examine what backups and restores depend on
+    ///
+    /// Looks at the configuration, the state directory, the clock, every repository and every
+    /// database, and says what to do about what it finds. Nothing is changed, but for one object
+    /// that is written to each repository, read back and removed. Ends with 0 if there is no
+    /// problem (there may be warnings), 1 if there is one, 22 if a database is corrupt. With --quiet,
+    /// only what is not as it should be is shown.
+    Doctor(DoctorArguments),
+    /// Manage who can open the repository, and whose backups are believed
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
     /// Show the configuration
     Config {
         #[command(subcommand)]
@@ -81,6 +112,25 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArguments {
+    /// Make it for the holder of this age key, without any password; may be repeated
+    #[arg(long = "recipient", value_name = "AGE1", conflicts_with = "form")]
+    pub(crate) recipients: Vec<String>,
+    /// How it stores: encrypted, or so that Litestream can read the databases
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) form: FormArgument,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum FormArgument {
+    /// Compressed and encrypted
+    #[default]
+    Sealed,
+    /// Each database as a replica that Litestream 0.5.17 and newer reads; NOT encrypted
+    Litestream,
 }
 
 #[derive(Debug, Args)]
@@ -95,10 +145,99 @@ pub(crate) struct BackupArguments {
     /// A tag; may be repeated
     #[arg(long = "tag", value_name = "TAG")]
     pub(crate) tags: Vec<String>,
+    /// Store the whole database again: this backup and the next ones need none of the files before
+    /// (for a repository in which `check` has found damage)
+    #[arg(long, alias = "full")]
+    pub(crate) base: bool,
     /// Restore the backup to a temporary file and check it before reporting success
     #[arg(long)]
     pub(crate) verify: bool,
+    /// Refuse to write unless the repository is sealed for this age recipient
+    #[arg(long, value_name = "AGE1")]
+    pub(crate) recipient: Option<String>,
+    /// Afterwards, if all went well, forget by the configured rules, and prune
+    #[arg(long)]
+    pub(crate) cleanup: bool,
+    /// Read every page, even where the WAL or the file shows that it did not change
+    #[arg(long)]
+    pub(crate) rescan: bool,
     /// Only show what would be backed up
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ForgetArguments {
+    /// Backups that go, and no others: ids or beginnings of them
+    #[arg(value_name = "ID")]
+    pub(crate) backups: Vec<String>,
+    #[command(flatten)]
+    pub(crate) keep: KeepArguments,
+    /// Only backups of this host
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    /// Only backups with all of these tags; may be repeated for others
+    #[arg(long = "tag", value_name = "TAG[,TAG]")]
+    pub(crate) tags: Vec<String>,
+    /// Prune afterwards
+    #[arg(long)]
+    pub(crate) prune: bool,
+    /// Only show what would be forgotten, and why the rest stays
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Rules")]
+pub(crate) struct KeepArguments {
+    /// Keep the newest N backups ("unlimited": all)
+    #[arg(short = 'l', long, value_name = "N", default_value = "0", hide_default_value = true)]
+    pub(crate) keep_last: Limit,
+    /// Keep the newest of each of the newest N hours
+    #[arg(short = 'H', long, value_name = "N", default_value = "0", hide_default_value = true)]
+    pub(crate) keep_hourly: Limit,
+    /// Keep the newest of each of the newest N days
+    #[arg(short = 'd', long, value_name = "N", default_value = "0", hide_default_value = true)]
+    pub(crate) keep_daily: Limit,
+    /// Keep the newest of each of the newest N weeks
+    #[arg(short = 'w', long, value_name = "N", default_value = "0", hide_default_value = true)]
+    pub(crate) keep_weekly: Limit,
+    /// Keep the newest of each of the newest N months
+    #[arg(short = 'm', long, value_name = "N", default_value = "0", hide_default_value = true)]
+    pub(crate) keep_monthly: Limit,
+    /// Keep the newest of each of the newest N years
+    #[arg(short = 'y', long, value_name = "N", default_value = "0", hide_default_value = true)]
+    pub(crate) keep_yearly: Limit,
+    /// Keep what is not older than this, counted from the newest backup, as in 1y2m3d4h
+    #[arg(long, value_name = "AGE")]
+    pub(crate) keep_within: Option<Age>,
+    /// Keep the newest of every hour that are not older
+    #[arg(long, value_name = "AGE")]
+    pub(crate) keep_within_hourly: Option<Age>,
+    /// Keep the newest of every day that are not older
+    #[arg(long, value_name = "AGE")]
+    pub(crate) keep_within_daily: Option<Age>,
+    /// Keep the newest of every week that are not older
+    #[arg(long, value_name = "AGE")]
+    pub(crate) keep_within_weekly: Option<Age>,
+    /// Keep the newest of every month that are not older
+    #[arg(long, value_name = "AGE")]
+    pub(crate) keep_within_monthly: Option<Age>,
+    /// Keep the newest of every year that are not older
+    #[arg(long, value_name = "AGE")]
+    pub(crate) keep_within_yearly: Option<Age>,
+    /// Keep backups with all of these tags; may be repeated for others
+    #[arg(long = "keep-tag", value_name = "TAG[,TAG]")]
+    pub(crate) keep_tags: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PruneArguments {
+    /// Hours between announcing an object and removing it; fewer than 24 only while nothing else uses
+    /// the repository
+    #[arg(long = "grace", value_name = "HOURS", default_value_t = 24)]
+    pub(crate) grace_hours: u64,
+    /// Only show what would be removed and announced (with --verbose, each object)
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
 }
@@ -166,8 +305,113 @@ pub(crate) struct CheckArguments {
     pub(crate) read_data: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    /// Databases, directories with databases, sqlite:/// URLs, or names of the configuration;
+    /// none: all databases of the configuration
+    #[arg(value_name = "DATABASE")]
+    pub(crate) databases: Vec<String>,
+    /// Run SQLite's integrity and foreign key checks on the live databases: in place in WAL mode,
+    /// on a private copy otherwise, so that writers do not wait
+    #[arg(long)]
+    pub(crate) integrity: bool,
+}
+
 #[derive(Debug, Clone, Copy, Subcommand, ValueEnum)]
 pub(crate) enum ConfigCommand {
     /// Print the configuration in use, and the paths
     Show,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// List keys, and the hosts whose signatures are known
+    ///
+    /// A star marks the key that opened the repository. What a key is called is known to whoever
+    /// opens it only.
+    List,
+    /// Let one more password, or person, open the repository
+    Add(KeyAddArguments),
+    /// Take a key away
+    ///
+    /// Who has copied the secrets before can still read what was stored up to then: `rotate` makes
+    /// new ones.
+    Remove(KeyRemoveArguments),
+    /// Change the password that opened the repository
+    Passwd(KeyPasswdArguments),
+    /// Make new secrets for everything that is stored from now on
+    ///
+    /// They are given to the key in use and to every person. Other passwords keep what they open,
+    /// and must be added anew.
+    Rotate(KeyRotateArguments),
+    /// Believe what has changed: whom the repository is sealed for, with which keys hosts sign
+    ///
+    /// Without arguments, all of it.
+    Accept(KeyAcceptArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewPassword {
+    /// File whose first line is the new password [env: LIFEBOAT_NEW_PASSWORD_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) new_password_file: Option<PathBuf>,
+    /// Command that prints the new password [env: LIFEBOAT_NEW_PASSWORD_COMMAND]
+    #[arg(long, value_name = "COMMAND", conflicts_with = "new_password_file")]
+    pub(crate) new_password_command: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyAddArguments {
+    #[command(flatten)]
+    pub(crate) new_password: NewPassword,
+    /// The holder of this age key, instead of a password
+    #[arg(
+        long, value_name = "AGE1",
+        conflicts_with_all = ["new_password_file", "new_password_command"]
+    )]
+    pub(crate) recipient: Option<String>,
+    /// What to call it in listings
+    #[arg(long)]
+    pub(crate) label: Option<String>,
+    /// Only check that it could be added
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyRemoveArguments {
+    /// The key: its id, or the beginning of it
+    pub(crate) id: String,
+    /// Only show which one would be removed
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyPasswdArguments {
+    #[command(flatten)]
+    pub(crate) new_password: NewPassword,
+    /// Only check that it could be changed
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyRotateArguments {
+    /// Only show who would keep access
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyAcceptArguments {
+    /// Only whom the repository is sealed for
+    #[arg(long)]
+    pub(crate) recipient: bool,
+    /// Only the keys of these hosts
+    #[arg(value_name = "HOST")]
+    pub(crate) hosts: Vec<String>,
+    /// Only show what would be accepted
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
 }

@@ -1,17 +1,21 @@
 //! The commands: each asks the application and shows what it answers.
 
 mod backup;
-mod backups;
+pub(crate) mod backups;
 mod check;
 mod config;
+mod doctor;
 mod dump;
+mod forget;
 mod init;
+mod key;
 mod ls;
-mod restore;
+mod prune;
+pub(crate) mod restore;
 mod stats;
 
 use clap::CommandFactory;
-use lifeboat::{Context, Environment, Error, Overrides, PasswordSource, Selection};
+use lifeboat::{Context, Environment, Error, KeySource, Overrides, PasswordSource, Selection};
 
 use crate::arguments::{Arguments, Command, ConfigCommand, Global, SelectArguments};
 use crate::exit::Exit;
@@ -33,33 +37,34 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Error> {
         crate::output::line(String::from_utf8_lossy(&script).trim_end())?;
         return Ok(Exit::Ok);
     }
-    let session = Session::open(global)?;
+    if let Command::Doctor(arguments) = &command {
+        return doctor::run(&global, arguments);
+    }
+    let recipient = match &command {
+        Command::Backup(arguments) => arguments.recipient.clone(),
+        _ => None,
+    };
+    let session = Session::open(global, recipient)?;
     match &command {
-        Command::Init => init::run(&session),
+        Command::Init(arguments) => init::run(&session, arguments),
         Command::Backup(arguments) => backup::run(&session, arguments),
         Command::Backups(arguments) => backups::run(&session, arguments),
         Command::Restore(arguments) => restore::run(&session, arguments),
         Command::Dump(arguments) => dump::run(&session, arguments),
         Command::Ls(arguments) => ls::run(&session, arguments),
+        Command::Forget(arguments) => forget::run(&session, arguments),
+        Command::Prune(arguments) => prune::run(&session, arguments),
         Command::Check(arguments) => check::run(&session, arguments),
         Command::Stats => stats::run(&session),
+        Command::Key { command } => key::run(&session, command),
         Command::Config { command: ConfigCommand::Show } => config::show(&session),
-        Command::Completions { .. } => Ok(Exit::Ok),
+        Command::Completions { .. } | Command::Doctor(_) => Ok(Exit::Ok),
     }
 }
 
 impl Session {
-    fn open(global: Global) -> Result<Self, Error> {
-        let password = global
-            .password_file
-            .clone()
-            .map(PasswordSource::File)
-            .or_else(|| global.password_command.clone().map(PasswordSource::Command));
-        let overrides = Overrides {
-            repository: global.repository.clone(),
-            password,
-            config: global.config.clone(),
-        };
+    fn open(global: Global, recipient: Option<String>) -> Result<Self, Error> {
+        let overrides = overrides(&global, recipient);
         let context = Context::load(Environment::of_process(), overrides)?;
         let progress = Reporter::new(global.json, global.quiet, global.verbose);
         Ok(Self { context, progress, global })
@@ -68,6 +73,19 @@ impl Session {
     /// Writes a line unless `--quiet`.
     pub(crate) fn say(&self, text: &str) -> Result<(), Error> {
         if self.global.quiet { Ok(()) } else { crate::output::line(text) }
+    }
+}
+
+/// What the command line says over configuration and environment.
+fn overrides(global: &Global, recipient: Option<String>) -> Overrides {
+    let file = global.password_file.clone().map(PasswordSource::File);
+    let command = || global.password_command.clone().map(PasswordSource::Command);
+    let password = file.or_else(command).map(KeySource::Password);
+    Overrides {
+        repository: global.repository.clone(),
+        key: password.or_else(|| global.identity.clone().map(KeySource::Identity)),
+        recipient,
+        config: global.config.clone(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use lifeboat::Error;
+use lifeboat::{Detour, Error};
 use lifeboat_repository::Error as Repository;
 use lifeboat_sqlite::Error as Database;
 
@@ -25,10 +25,18 @@ impl Exit {
     }
 }
 
+/// Whether all of what was asked for was restored: the newest backup, unless one was named.
+pub(crate) fn of_detour(detour: &Detour) -> Exit {
+    if detour.skipped.is_empty() { Exit::Ok } else { Exit::Partial }
+}
+
 /// The exit code that tells an error from others.
 pub(crate) fn of_error(error: &Error) -> Exit {
     match error {
-        Error::Usage { .. } | Error::Config { .. } => Exit::Usage,
+        Error::Usage { .. }
+        | Error::Config { .. }
+        | Error::Ambiguous { .. }
+        | Error::NotEncrypted { .. } => Exit::Usage,
         Error::Busy { .. }
         | Error::Database(Database::Locked { .. } | Database::TargetInUse { .. }) => Exit::Locked,
         Error::Database(Database::Corrupt { .. } | Database::NotADatabase { .. }) => {
@@ -39,9 +47,12 @@ pub(crate) fn of_error(error: &Error) -> Exit {
         }
         Error::NoPassword { .. }
         | Error::PasswordCommand { .. }
-        | Error::Repository(Repository::WrongPassword { .. } | Repository::NoIdentity { .. }) => {
-            Exit::WrongPassword
-        }
+        | Error::Identity { .. }
+        | Error::Repository(
+            Repository::WrongPassword { .. }
+            | Repository::WrongIdentity { .. }
+            | Repository::NoIdentity { .. },
+        ) => Exit::WrongPassword,
         _ => Exit::Failed,
     }
 }

@@ -2,10 +2,12 @@
 
 use std::io::ErrorKind;
 
-use lifeboat::Error;
+use lifeboat::{BackupName, Error};
 use lifeboat_repository::Error as Repository;
 use lifeboat_sqlite::Error as Database;
-use lifeboat_storage::Error as Storage;
+use lifeboat_storage::{Error as Storage, Key};
+
+use crate::command::backups::local;
 
 /// The hint for an error, if there is one.
 pub(crate) fn of_error(error: &Error) -> Option<String> {
@@ -13,8 +15,33 @@ pub(crate) fn of_error(error: &Error) -> Option<String> {
         Error::Usage { hint, .. } => hint.clone(),
         Error::Database(error) => of_database(error),
         Error::Repository(error) => of_repository(error),
-        Error::NoPassword { .. } => {
-            Some("give it with --password-file, --password-command or LIFEBOAT_PASSWORD".to_owned())
+        Error::NoPassword { .. } => Some(
+            "give it with --password-file, --password-command or LIFEBOAT_PASSWORD, or a person's \
+             key with --identity; a host that has none can back up, and read nothing"
+                .to_owned(),
+        ),
+        Error::Identity { .. } => {
+            Some("give a file as age-keygen writes it: a line AGE-SECRET-KEY-1…".to_owned())
+        }
+        Error::NoKey { .. } => {
+            Some("`lifeboat key list` shows the ids; give four digits or more".to_owned())
+        }
+        Error::KeyInUse { .. } => Some(
+            "open the repository with another key to remove it, or change its password with \
+             `lifeboat key passwd`"
+                .to_owned(),
+        ),
+        Error::LastKey { .. } => Some("add another key first: `lifeboat key add`".to_owned()),
+        Error::NotEncrypted { .. } => Some(
+            "leave it out (--password-file, --password-command, LIFEBOAT_PASSWORD…, RESTIC_PASSWORD…, \
+             the configuration), or use a repository of form sealed"
+                .to_owned(),
+        ),
+        Error::NoLongerEncrypted { .. } => Some(
+            "someone may have replaced it; if it was you, make the new one in another place".to_owned(),
+        ),
+        Error::EmptyDatabase { .. } => {
+            Some("its application has written nothing yet; back it up when it has".to_owned())
         }
         Error::PasswordCommand { .. } => {
             Some("run the command by hand: it must print the password and nothing else".to_owned())
@@ -28,14 +55,29 @@ pub(crate) fn of_error(error: &Error) -> Option<String> {
             Some("name the database: lifeboat restore NAME".to_owned())
         }
         Error::Ambiguous { .. } => Some("give more digits".to_owned()),
+        Error::KeepsNothing { .. } => Some(
+            "add --keep-last 1 to the rules, or name the backups that go: lifeboat forget ID"
+                .to_owned(),
+        ),
         Error::Space { .. } => Some("make room, or choose another place".to_owned()),
-        Error::WrongContent { .. } => {
-            Some("`lifeboat check --read-data` says which backups are whole".to_owned())
+        Error::Unrestorable { others, .. } => Some(of_unrestorable(others)),
+        Error::Config { path, line: Some(line), .. } => {
+            Some(format!("correct line {line} of {}", path.display()))
         }
-        Error::Config { .. } => Some("`lifeboat config show` prints what is in use".to_owned()),
+        Error::Config { path, .. } => Some(format!("correct {}", path.display())),
         Error::File { path, source, .. } => of_io(source.kind(), Some(path)),
         _ => of_causes(error),
     }
+}
+
+fn of_unrestorable(others: &[BackupName]) -> String {
+    const CHECK: &str = "`lifeboat check --read-data` makes sure";
+    if others.is_empty() {
+        return format!("as far as is known, no other backup of it can be restored; {CHECK}");
+    }
+    let others = others.iter().map(|name| format!("{} ({})", name.id.short(), local(name.started)));
+    let others = others.collect::<Vec<_>>().join(", ");
+    format!("as far as is known, these can be restored: {others}; {CHECK}")
 }
 
 fn of_database(error: &Database) -> Option<String> {
@@ -75,6 +117,17 @@ fn of_database(error: &Database) -> Option<String> {
 }
 
 fn of_repository(error: &Repository) -> Option<String> {
+    // A check needs these itself.
+    let key = error.key().map_or("", Key::as_str);
+    if key.starts_with("identities/") {
+        return Some(format!(
+            "put {key} back from a copy of the repository; until then only the password of another \
+             identity opens it"
+        ));
+    }
+    if key == "lifeboat.json" {
+        return Some("put lifeboat.json back from a copy of the repository".to_owned());
+    }
     let hint = match error {
         Repository::NoRepository { .. } => "make one with `lifeboat init`, or check --repository",
         Repository::PlainRestic { .. } => "choose another place for Lifeboat's repository",
@@ -83,8 +136,26 @@ fn of_repository(error: &Repository) -> Option<String> {
         Repository::WrongPassword { .. } => {
             "check --password-file, --password-command, LIFEBOAT_PASSWORD and the configuration"
         }
+        Repository::WrongIdentity { .. } => {
+            "check --identity, LIFEBOAT_IDENTITY_FILE and the configuration"
+        }
+        Repository::NoIdentity { .. } => {
+            "if it was made for a person's key, give that with --identity; if an object below \
+             identities/ is gone, put it back from a copy of the repository"
+        }
         Repository::RecipientChanged { .. } => {
-            "someone changed whom backups are sealed for; if it was you, give the new password"
+            "someone changed whom backups are sealed for: if it was you (`lifeboat key rotate`), give a \
+             password that was added since, or `lifeboat key accept --recipient`, or change \
+             `recipient` where it was given; if not, who can write to the repository is not to be trusted"
+        }
+        Repository::HostKeyChanged { host, .. } => {
+            return Some(format!(
+                "if that host was set up anew, believe it with `lifeboat key accept {host}`; if not, \
+                 someone else wrote the backup"
+            ));
+        }
+        Repository::GenerationTaken { .. } => {
+            "nothing was changed; `lifeboat key list` shows what is there"
         }
         Repository::Corrupt { .. }
         | Repository::Sealed { .. }

@@ -6,6 +6,7 @@ mod exit;
 mod hint;
 mod output;
 mod progress;
+mod prompt;
 
 use std::process::ExitCode;
 

@@ -1,7 +1,8 @@
 //! Text and JSON on standard output, errors on standard error.
 
-pub(crate) mod size;
 pub(crate) mod table;
+
+pub(crate) use lifeboat::size;
 
 use std::error::Error as _;
 use std::io::{self, Write};

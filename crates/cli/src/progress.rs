@@ -6,8 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use lifeboat::{Note, Progress};
+use lifeboat::{ChangedBy, Note, Progress, fingerprint};
 
+use crate::command::restore::choice;
 use crate::output::{self, size};
 
 /// Work that is over sooner shows no bar.
@@ -161,6 +162,13 @@ fn style(known: bool) -> ProgressStyle {
 fn describe(note: &Note) -> (String, bool) {
     match note {
         Note::RepositoryMade { location } => (format!("made repository {location}"), true),
+        Note::NotEncrypted { location } => (
+            format!(
+                "{location} is not encrypted (form litestream): \
+                 whoever can read it can read what is backed up"
+            ),
+            true,
+        ),
         Note::PasswordMade { path } => (
             format!(
                 "made a password in {}\n\
@@ -172,6 +180,13 @@ fn describe(note: &Note) -> (String, bool) {
         Note::WholeDatabase { source, reason } => (
             format!("{source}: storing the whole database ({reason})"),
             !reason.starts_with("first"),
+        ),
+        Note::ChangedBy { source, by, reason } => {
+            (changed_by(source, *by, reason.as_deref()), false)
+        }
+        Note::StateRebuilt { source, reason, txid } => (
+            format!("{source}: local state rebuilt from the repository at {txid} ({reason})"),
+            true,
         ),
         Note::PrivateCopy { source } => (
             format!(
@@ -187,8 +202,19 @@ fn describe(note: &Note) -> (String, bool) {
         Note::SameDatabase { path, other } => {
             (format!("{} is {} by another name", path.display(), other.display()), true)
         }
-        Note::SkippedBackup { name, reason } => {
-            (format!("warning: backup {} cannot be restored: {reason}", name.id.short()), true)
+        Note::DamagedObject { object } => {
+            (format!("warning: {}; looking for a way around it", object.reason), true)
+        }
+        Note::SkippedBackup { backup } => {
+            let id = backup.name.id.short();
+            (format!("warning: backup {id} cannot be restored: {}", backup.reason), true)
+        }
+        Note::OtherBackup { name, label, database } => {
+            (format!("instead: {}", choice(name, label.as_deref(), database)), true)
+        }
+        Note::HostPinned { host, key } => {
+            let key = fingerprint(key);
+            (format!("host {host} signs with {key}; another key will be refused"), true)
         }
         Note::NotVerified => {
             ("warning: the database was not checked (--no-verify)".to_owned(), true)
@@ -197,6 +223,17 @@ fn describe(note: &Note) -> (String, bool) {
             (format!("removed {}, which a killed process left", path.display()), true)
         }
     }
+}
+
+fn changed_by(source: &str, by: ChangedBy, reason: Option<&str>) -> String {
+    let what = match by {
+        ChangedBy::Whole => "storing the whole database",
+        ChangedBy::Scan => "reading all of it",
+        ChangedBy::Wal => "reading the pages that its WAL names",
+        ChangedBy::Unchanged => "not written to since the last backup",
+    };
+    let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+    format!("{source}: {what}{reason}")
 }
 
 /// A progress text for sizes, used by reports.

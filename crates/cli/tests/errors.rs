@@ -9,15 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use common::{Database, Home, Ran, Tool, files_below, has_tool, is_root, require_tool, skip};
-
-/// A home with a database of which there is one backup.
-fn backed_up() -> (Home, Database) {
-    let home = Home::new();
-    let database = Database::create(&home.path("app.db"), "wal", 20);
-    home.ok(&["backup", "app.db"]);
-    (home, database)
-}
+use common::{Database, Home, Ran, Tool, backed_up, files_below, is_root, require_tool, skip};
 
 #[test]
 fn sources_that_are_none() {
@@ -81,7 +73,7 @@ fn passwords() {
     Ran::of(ran).fails(12, "wrong password", "LIFEBOAT_PASSWORD");
 
     std::fs::remove_file(home.password_file()).unwrap();
-    home.run(&["backups"]).fails(12, "no password for repository", "--password-file");
+    home.run(&["ls"]).fails(12, "no password for repository", "--password-file");
     home.run(&["restore", "-t", "x.db"]).fails(12, "no password", "--password-command");
     // To write, no secret is needed.
     home.ok(&["backup", "app.db"]);
@@ -128,17 +120,12 @@ fn repositories_that_are_none() {
 fn a_repository_of_restic() {
     let home = Home::new();
     Database::create(&home.path("app.db"), "wal", 5);
-    if !has_tool("restic") {
-        // What one looks like.
-        home.write("theirs/config", "sealed");
-        home.write("theirs/keys/ab", "{}");
-        std::fs::create_dir_all(home.path("theirs/data")).unwrap();
-        std::fs::create_dir_all(home.path("theirs/snapshots")).unwrap();
-    } else {
-        let mut restic = home.program("restic");
-        restic.args(["init", "-r", "theirs"]).env("RESTIC_PASSWORD", "x");
-        assert!(restic.output().unwrap().status.success());
+    if !require_tool("restic") {
+        return;
     }
+    let mut restic = home.program("restic");
+    restic.args(["init", "-r", "theirs"]).env("RESTIC_PASSWORD", "x");
+    assert!(restic.output().unwrap().status.success());
     let before = files_below(&home.path("theirs"));
     for command in [&["backup", "app.db"][..], &["backups"], &["init"]] {
         let arguments: Vec<&str> = command.iter().chain(&["-r", "theirs"]).copied().collect();
@@ -264,15 +251,15 @@ fn requests_that_could_mean_several_things() {
     Database::create(&home.path("one.db"), "wal", 2);
     Database::create(&home.path("two.db"), "wal", 2);
     home.ok(&["backup", "one.db", "two.db"]);
-    home.run(&["restore", "-t", "x.db"]).fails(1, "any of one, two", "name the database");
-    home.run(&["dump"]).fails(1, "any of one, two", "name the database");
+    home.run(&["restore", "-t", "x.db"]).fails(2, "any of one, two", "name the database");
+    home.run(&["dump"]).fails(2, "any of one, two", "name the database");
     // Two other hosts, and none of them this one.
     for host in ["kitchen", "attic"] {
         home.write("host.toml", format!("host = '{host}'"));
         home.ok(&["backup", "one.db", "-c", "host.toml"]);
     }
     home.write("host.toml", "host = 'cellar'");
-    home.run(&["restore", "-t", "x.db", "-c", "host.toml"]).fails(1, "attic, kitchen", "--host");
+    home.run(&["restore", "-t", "x.db", "-c", "host.toml"]).fails(2, "attic, kitchen", "--host");
     home.ok(&["restore", "-t", "x.db", "-c", "host.toml", "--host", "attic"]);
     // Enough backups that two ids begin alike: a manifest under another name is made up here.
     let manifests = files_below(&home.repository().join("backups"));
@@ -280,7 +267,22 @@ fn requests_that_could_mean_several_things() {
     let (time, id) = name.split_once('-').unwrap();
     let twin = format!("{time}-{}ffff{}", &id[..12], &id[16..]);
     std::fs::copy(&manifests[0], manifests[0].with_file_name(twin)).unwrap();
-    home.run(&["restore", "one", "-t", "y.db", "-b", &id[..8]]).fails(1, &id[..12], "more digits");
+    home.run(&["restore", "one", "-t", "y.db", "-b", &id[..8]]).fails(2, &id[..12], "more digits");
+}
+
+#[test]
+fn a_configuration_that_is_wrong() {
+    let home = Home::new();
+    let cases = [
+        ("host = 'a'\nhost = = 'b'", "line 2: ", "correct line 2 of lifeboat.toml"),
+        ("\n[database.a]\npth = 'x'", "line 3: unknown key", "correct line 3 of lifeboat.toml"),
+        ("host = '${NOWHERE}'", "line 1: the variable NOWHERE is not set", "correct line 1 of"),
+    ];
+    for (text, error, hint) in cases {
+        home.write("lifeboat.toml", text);
+        home.run(&["backups", "-c", "lifeboat.toml"]).fails(2, error, hint);
+        home.run(&["config", "show", "-c", "lifeboat.toml"]).fails(2, error, hint);
+    }
 }
 
 #[test]
@@ -343,164 +345,6 @@ fn a_state_directory_that_cannot_be_used() {
     run("file").fails(1, "cannot create directory", "");
     run("file/below").fails(1, "cannot create directory", "");
     run("/proc/lifeboat").fails(1, "cannot create directory /proc/lifeboat", "");
-}
-
-type Damage = fn(Vec<u8>) -> Vec<u8>;
-
-/// State that is damaged costs a lineage, never a backup.
-#[test]
-fn damaged_state_begins_a_lineage() {
-    let damage: [(&str, Damage); 6] = [
-        ("state.json", |_| b"{\"lineage\": ".to_vec()),
-        ("state.json", |_| Vec::new()),
-        ("pages", |mut bytes| {
-            bytes.truncate(100);
-            bytes
-        }),
-        ("pages", |mut bytes| {
-            bytes.truncate(256 + 32 * 3);
-            bytes
-        }),
-        ("pages", |_| b"something else".repeat(100)),
-        ("pages", |bytes| vec![0; bytes.len()]),
-    ];
-    for (number, (file, damage)) in damage.into_iter().enumerate() {
-        let (home, database) = backed_up();
-        database.change(4);
-        home.ok(&["backup", "app.db"]);
-        let former = (home.ids(&[]), database.bytes());
-        database.change(5);
-        let path = home.state().join("databases/app").join(file);
-        std::fs::write(&path, damage(std::fs::read(&path).unwrap())).unwrap();
-        let ran = home.run(&["backup", "app.db"]);
-        assert_eq!(ran.code, Some(0), "{number}: {ran:?}");
-        assert!(home.restored(&[]) == database.bytes(), "{number}");
-        assert!(ran.err.contains("app: storing the whole database ("), "{number}: {ran:?}");
-        assert!(ran.err.contains("unusable"), "{number}: {ran:?}");
-        assert!(home.restored(&["-b", &former.0[0]]) == former.1, "{number}");
-        database.change(6);
-        let next = home.backup(&["app.db"]);
-        assert!(!next["changed_from"].is_null(), "{number}: {next}");
-        assert!(home.restored(&[]) == database.bytes(), "{number}");
-        home.ok(&["check", "--read-data"]);
-    }
-}
-
-#[test]
-fn a_lost_state_directory_costs_a_lineage() {
-    let (home, database) = backed_up();
-    std::fs::remove_dir_all(home.state()).unwrap();
-    let source = home.backup(&["app.db"]);
-    assert!(source["changed_from"].is_null());
-    home.ok(&["check", "--read-data"]);
-    let ids = home.ids(&[]);
-    assert_eq!(ids.len(), 2);
-    for id in ids {
-        assert!(home.restored(&["-b", &id]) == database.bytes());
-    }
-}
-
-/// A repository with three backups; the key of the object that the newest one added.
-fn three_backups() -> (Home, Vec<Vec<u8>>, PathBuf) {
-    let (home, database) = backed_up();
-    let mut versions = vec![database.bytes()];
-    let mut newest = PathBuf::new();
-    for row in [3, 4] {
-        database.change(row);
-        let source = home.backup(&["app.db"]);
-        let objects = source["objects"].as_array().unwrap();
-        newest = home.repository().join(objects.last().unwrap()["key"].as_str().unwrap());
-        versions.insert(0, database.bytes());
-    }
-    (home, versions, newest)
-}
-
-/// G4: where names and sizes show that the newest backup is damaged, the one before it is restored;
-/// where only the content does, the damage is named and nothing is put anywhere.
-#[test]
-fn damaged_objects() {
-    let (home, versions, newest) = three_backups();
-    let key = newest.strip_prefix(home.repository()).unwrap().to_str().unwrap().to_owned();
-    let whole = std::fs::read(&newest).unwrap();
-    let ids = home.ids(&[]);
-
-    for damage in ["removed", "cut"] {
-        match damage {
-            "removed" => std::fs::remove_file(&newest).unwrap(),
-            _ => std::fs::write(&newest, &whole[..whole.len() - 1]).unwrap(),
-        }
-        let ran = home.run(&["restore", "-t", "x.db"]);
-        assert_eq!(ran.code, Some(0), "{damage}: {ran:?}");
-        let warning = format!("warning: backup {} cannot be restored", &ids[0][..8]);
-        assert!(ran.err.contains(&warning), "{damage}: {ran:?}");
-        assert!(std::fs::read(home.path("x.db")).unwrap() == versions[1], "{damage}");
-        std::fs::remove_file(home.path("x.db")).unwrap();
-        let named = home.run(&["restore", "-t", "x.db", "-b", &ids[0]]);
-        named.fails(1, "", "lifeboat check --read-data");
-        let check = home.run(&["check"]);
-        assert_eq!(check.code, Some(1), "{damage}: {check:?}");
-        assert!(check.out.contains("2 backups can be restored, 1 cannot"), "{damage}: {check:?}");
-        std::fs::write(&newest, &whole).unwrap();
-    }
-
-    let mut flipped = whole.clone();
-    let at = flipped.len() / 2;
-    flipped[at] ^= 1;
-    std::fs::write(&newest, &flipped).unwrap();
-    home.run(&["restore", "-t", "x.db"]).fails(1, &key, "lifeboat check --read-data");
-    assert!(!home.path("x.db").exists());
-    let left: Vec<_> = files_below(home.directory());
-    assert!(!left.iter().any(|file| file.to_str().unwrap().contains(".x.db.")), "{left:?}");
-    let dumped = home.run(&["dump"]);
-    assert_eq!((dumped.code, dumped.out.len()), (Some(1), 0), "nothing unverified is written");
-    home.ok(&["check"]);
-    let check = home.run(&["check", "--read-data"]);
-    assert_eq!(check.code, Some(1), "{check:?}");
-    assert!(check.out.contains(&key), "{check:?}");
-    assert!(check.out.contains(&format!("{}  ", &ids[0][..8])) && check.out.contains("lost"));
-    for (id, bytes) in ids[1..].iter().zip(&versions[1..]) {
-        assert!(home.restored(&["-b", id]) == *bytes);
-        assert!(check.out.contains(&id[..8]), "{check:?}");
-    }
-}
-
-#[test]
-fn damaged_manifests_and_keys() {
-    let (home, versions, _) = three_backups();
-    let manifests = files_below(&home.repository().join("backups"));
-    let manifest = manifests.last().unwrap();
-    let whole = std::fs::read(manifest).unwrap();
-    std::fs::write(manifest, &whole[..whole.len() / 2]).unwrap();
-    let ran = home.run(&["restore", "-t", "x.db"]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.err.contains("cannot be restored"), "{ran:?}");
-    assert!(std::fs::read(home.path("x.db")).unwrap() == versions[1]);
-    let list = home.run(&["backups"]);
-    assert_eq!(list.code, Some(1), "a list with a hole is no success: {list:?}");
-    assert!(list.out.contains("cannot be read: "), "{list:?}");
-    assert_eq!(list.out.lines().count(), 4, "{list:?}");
-    assert_eq!(home.run(&["check"]).code, Some(1));
-    std::fs::write(manifest, &whole).unwrap();
-
-    let identity = files_below(&home.repository().join("identities")).remove(0);
-    let sealed = std::fs::read(&identity).unwrap();
-    std::fs::write(&identity, &sealed[..50]).unwrap();
-    let ran = home.run(&["restore", "-t", "y.db"]);
-    ran.fails(1, "identities/", "check");
-    std::fs::remove_file(&identity).unwrap();
-    home.run(&["restore", "-t", "y.db"]).fails(12, "holds no identity", "");
-    std::fs::write(&identity, &sealed).unwrap();
-
-    let marker = home.repository().join("lifeboat.json");
-    let text = std::fs::read_to_string(&marker).unwrap();
-    std::fs::write(&marker, text.replace("\"read\":[]", "\"read\":[\"sharding\"]")).unwrap();
-    home.run(&["backups"]).fails(1, "\"sharding\"", "newer version");
-    std::fs::write(&marker, text.replace("\"write\":[]", "\"write\":[\"sharding\"]")).unwrap();
-    home.run(&["backup", "app.db"]).fails(1, "\"sharding\"", "newer version");
-    home.ok(&["restore", "-t", "y.db"]);
-    std::fs::remove_file(&marker).unwrap();
-    let ran = home.run(&["backup", "app.db"]);
-    assert_eq!(ran.code, Some(1), "no second repository is made over the first: {ran:?}");
 }
 
 /// Whoever can write to the repository cannot make a host seal for them.

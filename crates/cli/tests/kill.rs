@@ -9,7 +9,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use common::{Database, Home, has_tool, skip};
+use common::{Database, Home, require_tool, skip};
 
 const SIGKILL: i32 = 9;
 /// Random kills; `LIFEBOAT_SOAK` multiplies them.
@@ -86,8 +86,7 @@ fn killed_at_random_moments() {
 
 /// Whether strace may trace here.
 fn can_trace() -> bool {
-    if !has_tool("strace") {
-        skip("strace is not installed");
+    if !require_tool("strace") {
         return false;
     }
     let home = Home::new();

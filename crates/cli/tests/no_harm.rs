@@ -134,6 +134,10 @@ fn secrets_are_nowhere_to_be_seen() {
         &["check", "--read-data"],
         &["config", "show", "--json"],
         &["stats"],
+        &["key", "add", "--new-password-command", "cat secret"],
+        &["key", "passwd", "--new-password-command", "cat secret"],
+        &["key", "rotate", "--json"],
+        &["key", "list"],
         &["restore", "-t", "x.db"],
         &["restore", "-t", "no/x.db"],
     ] {

@@ -1,14 +1,15 @@
 //! One backup of all sources that are asked for.
 
 use lifeboat_repository::{
-    BackupId, DatabaseSource, MANIFEST_VERSION, Manifest, Problem, Source, Time,
+    BackupId, BackupName, DatabaseAddress, DatabaseSource, MANIFEST_VERSION, Manifest, Problem,
+    Source, Time,
 };
 
-use crate::capture::capture;
+use crate::capture::{CaptureOptions, capture};
 use crate::discover::find;
 use crate::error::chain;
 use crate::verify::verify;
-use crate::{Context, Error, Progress, Request, Result};
+use crate::{ChangedBy, Context, Error, OpenRepository, Progress, Request, Result};
 
 /// What to back up, and how to remember it.
 #[derive(Debug, Clone, Default)]
@@ -19,13 +20,20 @@ pub struct BackupRequest {
     pub label: Option<String>,
     /// Tags.
     pub tags: Vec<String>,
+    /// Store every database whole, as a new base, so that this backup and those after it need none
+    /// of the files before: where one of them is damaged, this is what heals.
+    pub base: bool,
     /// Restore everything to a scratch directory before reporting success.
     pub verify: bool,
+    /// Read every page, even where it is proved that it did not change since the last backup.
+    pub rescan: bool,
 }
 
 /// What a backup did.
 #[derive(Debug)]
 pub struct BackupReport {
+    /// What it is called.
+    pub name: BackupName,
     /// What was written.
     pub manifest: Manifest,
     /// Sources that failed, with what was wrong.
@@ -34,6 +42,8 @@ pub struct BackupReport {
     pub location: String,
     /// Whether it was restored and compared.
     pub verified: bool,
+    /// How it was found out what changed, for each of the databases in their order.
+    pub changed_by: Vec<ChangedBy>,
 }
 
 /// A source that could not be backed up.
@@ -68,11 +78,21 @@ pub fn backup(
     }
     let opened = context.open_or_make_repository(progress)?;
     opened.require_writable()?;
+    if request.verify {
+        // Who cannot read is told before anything is stored.
+        opened.secrets()?;
+    }
     let id = BackupId::random();
-    let mut sources = Vec::new();
+    let options = CaptureOptions { rescan: request.rescan, base: request.base };
+    let (mut sources, mut changed_by) = (Vec::new(), Vec::new());
     for target in &found.targets {
-        match capture(&opened, target, id, progress) {
-            Ok(source) => sources.push(Source::Database(Box::new(source))),
+        let captured = capture(&opened, target, id, options, progress)
+            .and_then(|done| require_restorable(&opened, &done.0).map(|()| done));
+        match captured {
+            Ok((source, by)) => {
+                sources.push(Source::Database(Box::new(source)));
+                changed_by.push(by);
+            }
             Err(error) => {
                 progress.end();
                 failures.push(SourceReport { source: target.name.clone(), error });
@@ -94,6 +114,7 @@ pub fn backup(
         finished: Time::now(),
         tool: concat!("lifeboat ", env!("CARGO_PKG_VERSION")).to_owned(),
         problems: failures.iter().map(problem).collect(),
+        forgotten: Vec::new(),
         sources,
     };
     opened.repository().write_manifest(&manifest, &context.host().key)?;
@@ -101,7 +122,17 @@ pub fn backup(
         verify(&opened, &manifest, progress)?;
     }
     let location = opened.repository().location();
-    Ok(BackupReport { manifest, failures, location, verified: request.verify })
+    let name = manifest.name(opened.repository().form())?;
+    Ok(BackupReport { name, manifest, failures, location, verified: request.verify, changed_by })
+}
+
+/// Makes sure, now that the point is pinned, that all that leads to it is there: a prune that had
+/// looked before the pin was written takes the end of a chain first, and so is noticed.
+fn require_restorable(opened: &OpenRepository<'_>, source: &DatabaseSource) -> Result<()> {
+    let address = DatabaseAddress::new(&opened.context().host_name(), &source.name)?;
+    let lineage = address.lineage(source.lineage)?;
+    opened.repository().listing(&lineage)?.plan(&lineage, source.txid)?;
+    Ok(())
 }
 
 fn problem(failure: &SourceReport) -> Problem {

@@ -28,3 +28,8 @@ pub fn backups(opened: &OpenRepository<'_>) -> Result<Vec<BackupEntry>> {
     });
     entries.collect()
 }
+
+/// The names of all backups, newest first: what can be told without opening one.
+pub fn backup_names(opened: &OpenRepository<'_>) -> Result<Vec<BackupName>> {
+    Ok(opened.repository().backups()?)
+}

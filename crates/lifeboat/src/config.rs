@@ -6,8 +6,11 @@ mod keys;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use lifeboat_repository::KeepRules;
 use serde::{Deserialize, Serialize};
 
+use crate::credential::KeySource;
+use crate::password::PasswordSource;
 use crate::{Environment, Error, Result};
 
 /// The configuration.
@@ -37,6 +40,25 @@ pub struct RepositoryConfig {
     /// A command that prints its password.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_command: Option<String>,
+    /// A file with the age secret key of a person who may read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity_file: Option<PathBuf>,
+    /// The age recipient that it must have; no default password is looked for then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recipient: Option<String>,
+    /// Which backups stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<KeepRules>,
+}
+
+impl RepositoryConfig {
+    /// What opens it.
+    pub(crate) fn key(&self) -> Option<KeySource> {
+        let file = self.password_file.clone().map(PasswordSource::File);
+        file.or_else(|| self.password_command.clone().map(PasswordSource::Command))
+            .map(KeySource::Password)
+            .or_else(|| self.identity_file.clone().map(KeySource::Identity))
+    }
 }
 
 /// `[database.NAME]`
@@ -45,6 +67,9 @@ pub struct RepositoryConfig {
 pub struct DatabaseConfig {
     /// Its file, or a `sqlite:///` URL.
     pub path: String,
+    /// In which backups it stays; before the rules of the repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<KeepRules>,
 }
 
 /// A configuration and where it came from.
@@ -67,39 +92,58 @@ impl ConfigFile {
         };
         let Some(path) = path else { return Ok(Self::default()) };
         let text = std::fs::read_to_string(&path).map_err(Error::file("read", &path))?;
-        let config = Config::parse(&text, environment)
-            .map_err(|problem| Error::Config { path: path.clone(), problem })?;
+        let config = Config::parse(&text, environment).map_err(|error| {
+            let ConfigProblem { line, problem } = error;
+            Error::Config { path: path.clone(), line, problem }
+        })?;
         Ok(Self { path: Some(path), config })
     }
 }
 
+/// What is wrong with the text of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigProblem {
+    /// The line, from 1, where it is known.
+    pub line: Option<usize>,
+    /// What is wrong there.
+    pub problem: String,
+}
+
 impl Config {
     /// Reads the text of a configuration; the error says what is wrong and where.
-    pub fn parse(text: &str, environment: &Environment) -> Result<Self, String> {
-        let mut table: toml::Table =
-            text.parse().map_err(|error: toml::de::Error| with_line(text, &error))?;
-        keys::check(&table)?;
+    pub fn parse(text: &str, environment: &Environment) -> Result<Self, ConfigProblem> {
+        let in_text = |error: &toml::de::Error| ConfigProblem {
+            line: line_of(text, error),
+            problem: error.message().to_owned(),
+        };
+        let mut table: toml::Table = text.parse().map_err(|error| in_text(&error))?;
+        // A table does not know where it came from; reading the text as it should be finds it.
+        let place = || toml::from_str::<Self>(text).err().and_then(|error| line_of(text, &error));
+        keys::check(&table).map_err(|problem| ConfigProblem { line: place(), problem })?;
         for (_, value) in &mut table {
-            expand::expand(value, environment)?;
+            expand::expand(value, environment).map_err(|problem| ConfigProblem {
+                line: expand::line_of_problem(text, environment),
+                problem,
+            })?;
         }
-        table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+        table.try_into().map_err(|error: toml::de::Error| ConfigProblem {
+            line: place(),
+            problem: error.message().to_owned(),
+        })
     }
 }
 
-fn with_line(text: &str, error: &toml::de::Error) -> String {
-    let line = error.span().map(|span| text[..span.start.min(text.len())].lines().count().max(1));
-    match line {
-        Some(line) => format!("line {line}: {}", error.message()),
-        None => error.message().to_owned(),
-    }
+fn line_of(text: &str, error: &toml::de::Error) -> Option<usize> {
+    let before = text.get(..error.span()?.start)?;
+    Some(before.matches('\n').count() + 1)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Config;
-    use crate::Environment;
+    use super::{Config, ConfigProblem};
+    use crate::{Environment, Limit};
 
-    fn parse(text: &str) -> Result<Config, String> {
+    fn parse(text: &str) -> Result<Config, ConfigProblem> {
         let environment = Environment::of([("HOME", "/home/pi"), ("BUCKET", "pi4")], "/srv");
         Config::parse(text, &environment)
     }
@@ -114,26 +158,67 @@ mod tests {
         assert_eq!(config.host.as_deref(), Some("kitchen"));
         assert_eq!(config.repositories["local"].url, "/home/pi/backup/pi4");
         assert_eq!(config.databases["main"].path, "/var/lib/app.db");
+        let config = parse(
+            "[repository.local]\nurl = '/b'\nkeep = { daily = 7, weekly = 'unlimited', within-daily = '1m' }\n\
+             [database.main]\npath = '/app.db'\nkeep = { last = 5, tags = ['keep', 'a,b'] }\n",
+        )
+        .unwrap();
+        let keep = config.repositories["local"].keep.as_ref().unwrap();
+        assert_eq!((keep.daily, keep.weekly), (Limit::Newest(7), Limit::Unlimited));
+        assert_eq!((keep.last, keep.within_daily.months), (Limit::Newest(0), 1));
+        let text = toml::to_string(&config).unwrap();
+        assert_eq!(parse(&text).unwrap(), config, "{text}");
     }
 
     #[test]
     fn says_what_is_wrong_and_where() {
         let cases = [
-            ("[repositry.local]\nurl = 'x'", "unknown key `repositry`; did you mean `repository`?"),
+            (
+                "[repositry.local]\nurl = 'x'",
+                1,
+                "unknown key `repositry`; did you mean `repository`?",
+            ),
             (
                 "[repository.a]\nurl = 'x'\npasword-file = 'x'",
+                3,
                 "unknown key `repository.a.pasword-file`; did you mean `password-file`?",
             ),
-            ("[database.a]\nfoo = 1", "unknown key `database.a.foo`; valid keys are `path`"),
-            ("[database.a]\n", "missing field `path`"),
-            ("[database.a]\npath = '${NOWHERE}'", "the variable NOWHERE is not set"),
-            ("[database.a]\npath = '${NOWHERE'", "a `${` is not closed"),
-            ("a = = 1", "line 1: "),
-            ("[repository]\nurl = 'x'", "`repository.url` must be a table"),
+            (
+                "\n[database.a]\nfoo = 1",
+                3,
+                "unknown key `database.a.foo`; valid keys are `path`, `keep`",
+            ),
+            ("\n[database.a]\n", 2, "missing field `path`"),
+            ("[database.a]\npath = 7", 2, "invalid type: integer `7`, expected a string"),
+            (
+                "[database.a]\n# not ${THIS}\npath = '${NOWHERE}'",
+                3,
+                "the variable NOWHERE is not set",
+            ),
+            ("[database.a]\npath = '${NOWHERE'", 2, "a `${` is not closed"),
+            (
+                "[database.a]\npath = 'x'\nkeep = { dayly = 1 }",
+                3,
+                "unknown key `database.a.keep.dayly`; did you mean `daily`?",
+            ),
+            ("[database.a]\npath = 'x'\nkeep = 5", 3, "`database.a.keep` must be a table"),
+            (
+                "[database.a]\npath = 'x'\nkeep = { daily = -1 }",
+                3,
+                "invalid value: integer `-1`, expected a number or \"unlimited\"",
+            ),
+            (
+                "[database.a]\npath = 'x'\nkeep = { within = '1w' }",
+                3,
+                "expected an age like 1y2m3d4h, found \"1w\"",
+            ),
+            ("a = = 1", 1, ""),
+            ("[repository]\nurl = 'x'", 2, "`repository.url` must be a table"),
         ];
-        for (text, expected) in cases {
+        for (text, line, expected) in cases {
             let error = parse(text).unwrap_err();
-            assert!(error.starts_with(expected), "{text:?}: {error}");
+            assert!(error.problem.starts_with(expected), "{text:?}: {error:?}");
+            assert_eq!(error.line, Some(line), "{text:?}: {error:?}");
         }
     }
 }

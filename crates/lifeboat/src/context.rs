@@ -1,23 +1,30 @@
 //! What every operation works with: environment, configuration, state.
 
+mod choice;
+mod init;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use lifeboat_repository::KeepRules;
 use lifeboat_storage::Storage;
 
-use crate::location::Location;
+pub(crate) use self::choice::{Access, Chosen};
+use crate::credential::KeySource;
 use crate::opened::OpenRepository;
-use crate::password::PasswordSource;
 use crate::state::{Host, StateDirectory, hostname};
-use crate::{Config, ConfigFile, Environment, Error, Note, Progress, Result};
+use crate::{Config, ConfigFile, Environment, Error, Progress, Result};
 
 /// What the command line says over configuration and environment.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     /// A URL, or a name of the configuration.
     pub repository: Option<String>,
-    /// Where the password comes from.
-    pub password: Option<PasswordSource>,
+    /// Where the password, or the person's key, comes from.
+    pub key: Option<KeySource>,
+    /// The age recipient that the repository must have.
+    pub recipient: Option<String>,
     /// The configuration file.
     pub config: Option<PathBuf>,
 }
@@ -32,18 +39,12 @@ pub struct Context {
     overrides: Overrides,
     /// Between the application and its storage; for tests.
     between: Option<Between>,
+    /// Another size of parts than the format's; for tests.
+    part_bytes: Option<u64>,
 }
 
 /// What tests put between the application and its storage.
 type Between = fn(Arc<dyn Storage>) -> Arc<dyn Storage>;
-
-/// Which repository is meant, and how its password is found.
-struct Chosen {
-    location: Location,
-    password: Option<PasswordSource>,
-    /// Neither named nor configured: made at first use.
-    is_default: bool,
-}
 
 impl Context {
     /// Reads the configuration and opens the state directory.
@@ -52,7 +53,19 @@ impl Context {
         let config = ConfigFile::load(overrides.config.as_deref(), &environment)?;
         let state = StateDirectory::open(&environment.state_directory())?;
         let host = state.host()?;
-        Ok(Self { environment, config, state, host, overrides, between: None })
+        Ok(Self { environment, config, state, host, overrides, between: None, part_bytes: None })
+    }
+
+    /// With a configuration that was read, for looking alone: no state directory is made, and a host
+    /// without identity gets none.
+    pub(crate) fn look(
+        environment: Environment,
+        overrides: Overrides,
+        config: ConfigFile,
+    ) -> Result<Self> {
+        let state = StateDirectory::at(&environment.state_directory());
+        let host = state.known_host().ok().flatten().map_or_else(Host::passing, Ok)?;
+        Ok(Self { environment, config, state, host, overrides, between: None, part_bytes: None })
     }
 
     /// Puts something between the application and every storage it opens. For tests, which need a
@@ -64,7 +77,19 @@ impl Context {
         self
     }
 
-    fn wrap(&self, storage: Arc<dyn Storage>) -> Arc<dyn Storage> {
+    /// Cuts sealed files into parts of another size. For tests, whose databases are small.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_part_bytes(mut self, part_bytes: u64) -> Self {
+        self.part_bytes = Some(part_bytes);
+        self
+    }
+
+    pub(crate) fn part_bytes(&self) -> Option<u64> {
+        self.part_bytes
+    }
+
+    pub(crate) fn wrap(&self, storage: Arc<dyn Storage>) -> Arc<dyn Storage> {
         match self.between {
             Some(between) => between(storage),
             None => storage,
@@ -126,55 +151,24 @@ impl Context {
         Ok(self.chosen()?.location.path().to_owned())
     }
 
-    fn default_repository(&self) -> PathBuf {
-        self.environment.data_directory().join("repository")
+    /// Which backups the configuration keeps in the chosen repository.
+    pub(crate) fn repository_rules(&self) -> Result<Option<KeepRules>> {
+        Ok(self.chosen()?.keep)
     }
 
-    fn chosen(&self) -> Result<Chosen> {
-        let directory = self.environment.working_directory();
-        let given =
-            self.overrides.repository.as_deref().or_else(|| self.environment.setting("REPOSITORY"));
-        let configured = &self.config().repositories;
-        let (url, entry) = match given {
-            Some(given) => match configured.get(given) {
-                Some(entry) => (entry.url.clone(), Some(entry)),
-                None => (given.to_owned(), configured.values().find(|entry| entry.url == given)),
-            },
-            None => match configured.values().collect::<Vec<_>>().as_slice() {
-                [] => (self.default_repository().display().to_string(), None),
-                [entry] => (entry.url.clone(), Some(*entry)),
-                _ => {
-                    let names: Vec<_> = configured.keys().map(String::as_str).collect();
-                    return Err(Error::usage(
-                        "several repositories are configured",
-                        format!("choose one with --repository: {}", names.join(", ")),
-                    ));
-                }
-            },
-        };
-        let of_config = entry.and_then(|entry| {
-            let file = entry.password_file.clone().map(PasswordSource::File);
-            file.or_else(|| entry.password_command.clone().map(PasswordSource::Command))
-        });
-        let password = self
-            .overrides
-            .password
-            .clone()
-            .or_else(|| PasswordSource::of_environment(&self.environment))
-            .or(of_config)
-            .or_else(|| {
-                let file = self.default_password_file();
-                file.exists().then_some(PasswordSource::File(file))
-            });
-        let is_default = given.is_none() && configured.is_empty();
-        let location = Location::parse(&url, directory)?;
-        Ok(Chosen { location, password, is_default })
+    /// Removes what uploads that were killed this long ago left in the chosen repository.
+    pub(crate) fn sweep_repository(&self, older_than: Duration) -> Result<u64> {
+        self.chosen()?.location.sweep(older_than)
+    }
+
+    fn default_repository(&self) -> PathBuf {
+        self.environment.data_directory().join("repository")
     }
 
     /// Opens the repository, which must be there.
     pub fn open_repository(&self) -> Result<OpenRepository<'_>> {
         let chosen = self.chosen()?;
-        OpenRepository::open(self, self.wrap(chosen.location.open()?), chosen.password)
+        OpenRepository::open(self, self.wrap(chosen.location.open()?), chosen.access)
     }
 
     /// Opens the repository; the default one is made if it is not there.
@@ -186,38 +180,15 @@ impl Context {
         let opened = chosen
             .location
             .open()
-            .and_then(|storage| OpenRepository::open(self, self.wrap(storage), chosen.password));
+            .and_then(|storage| OpenRepository::open(self, self.wrap(storage), chosen.access));
         match opened {
             Err(error) if chosen.is_default && missing(&error) => self.init(progress),
             opened => {
                 let opened = opened?;
-                chosen.location.sweep()?;
+                opened.note_first_use(progress)?;
+                chosen.location.sweep(crate::GRACE)?;
                 Ok(opened)
             }
         }
     }
-
-    /// Makes the repository. Without a password one is generated into the default password file.
-    pub fn init(&self, progress: &dyn Progress) -> Result<OpenRepository<'_>> {
-        let Chosen { location, password, .. } = self.chosen()?;
-        let storage = self.wrap(location.create()?);
-        let password = match password {
-            Some(password) => password,
-            None => {
-                let path = self.default_password_file();
-                crate::password::generate(&path)?;
-                progress.note(&Note::PasswordMade { path: path.clone() });
-                PasswordSource::File(path)
-            }
-        };
-        let label = format!("{} on {}", whoami(&self.environment), hostname());
-        lifeboat_repository::Repository::init(storage.clone(), &password.get()?, &label)?;
-        let opened = OpenRepository::open(self, storage, Some(password))?;
-        progress.note(&Note::RepositoryMade { location: opened.repository().location() });
-        Ok(opened)
-    }
-}
-
-fn whoami(environment: &Environment) -> String {
-    environment.text("USER").unwrap_or("root").to_owned()
 }

@@ -30,6 +30,13 @@ impl Environment {
         Self { variables: variables.collect(), working_directory: working_directory.into() }
     }
 
+    /// The same with another variable.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<OsString>) -> Self {
+        self.variables.insert(name.into(), value.into());
+        self
+    }
+
     /// Where the process was started.
     pub fn working_directory(&self) -> &Path {
         &self.working_directory

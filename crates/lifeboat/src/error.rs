@@ -3,6 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use lifeboat_repository::BackupName;
+use lifeboat_storage::Key;
+
 /// The result of an operation of the application.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -36,11 +39,13 @@ pub enum Error {
         detail: String,
     },
     /// The configuration is wrong.
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: {}{problem}", path.display(), line.map(|line| format!("line {line}: ")).unwrap_or_default())]
     Config {
         /// The file.
         path: PathBuf,
-        /// What is wrong, with the line where that is known.
+        /// The line, where it is known.
+        line: Option<usize>,
+        /// What is wrong.
         problem: String,
     },
     /// The request makes no sense.
@@ -50,6 +55,36 @@ pub enum Error {
         problem: String,
         /// What to do instead.
         hint: Option<String>,
+    },
+    /// The file of a person's key is unusable.
+    #[error("identity file {}: {detail}", path.display())]
+    Identity {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// There is no key that fits the request.
+    #[error("no key {wanted} in {location}")]
+    NoKey {
+        /// What was asked for.
+        wanted: String,
+        /// Where.
+        location: String,
+    },
+    /// The key that opened the repository cannot be removed.
+    #[error("cannot remove key {id}: it opened the repository just now")]
+    KeyInUse {
+        /// The beginning of its id.
+        id: String,
+    },
+    /// Without this key nobody could open what is stored from now on.
+    #[error("cannot remove key {id}: no other key opens generation {generation}")]
+    LastKey {
+        /// The beginning of its id.
+        id: String,
+        /// The generation in use.
+        generation: u32,
     },
     /// A password is needed and none was given.
     #[error("no password for repository {location}")]
@@ -64,6 +99,24 @@ pub enum Error {
         command: String,
         /// What happened.
         problem: String,
+    },
+    /// A password was given for a repository that is not encrypted.
+    #[error("repository {location} is not encrypted (form litestream), but a password was given")]
+    NotEncrypted {
+        /// Which repository.
+        location: String,
+    },
+    /// Where a host has kept an encrypted repository, there is one that is not.
+    #[error("repository {location} is not encrypted (form litestream), the one there before was")]
+    NoLongerEncrypted {
+        /// Where.
+        location: String,
+    },
+    /// Litestream cannot restore a database without a page, so none is stored for it.
+    #[error("{} is empty, which a repository of form litestream cannot hold", path.display())]
+    EmptyDatabase {
+        /// The database.
+        path: PathBuf,
     },
     /// Another process of Lifeboat is at work on the same database.
     #[error("database {name} is being backed up by another process")]
@@ -87,6 +140,14 @@ pub enum Error {
         /// What it fits.
         candidates: Vec<String>,
     },
+    /// Rules would forget every backup of a source.
+    #[error("refusing to forget every backup of {source_name} on {host}")]
+    KeepsNothing {
+        /// The host.
+        host: String,
+        /// The source.
+        source_name: String,
+    },
     /// There is not enough room.
     #[error("not enough room in {}: {needed} bytes needed, {free} free", path.display())]
     Space {
@@ -97,19 +158,16 @@ pub enum Error {
         /// Bytes free.
         free: u64,
     },
-    /// A backup holds something else than it says.
-    #[error(
-        "{name} of backup {backup} was restored with checksum {found}, its manifest says {expected}"
-    )]
-    WrongContent {
-        /// The database.
-        name: String,
-        /// The backup.
-        backup: String,
-        /// The manifest's checksum.
-        expected: String,
-        /// The restored one.
-        found: String,
+    /// A backup cannot be restored, because of what is damaged or gone.
+    #[error("backup {} cannot be restored", backup.id.short())]
+    Unrestorable {
+        /// The backup: the one that was named, else the newest.
+        backup: BackupName,
+        /// The newest others of the same database that can, by what is known.
+        others: Vec<BackupName>,
+        /// What stands in the way.
+        #[source]
+        source: Box<Error>,
     },
     /// Output could not be written.
     #[error("cannot write the output")]
@@ -121,6 +179,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it speaks of what a repository holds: other backups may still be whole.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Self::Repository(error) if error.is_damage())
+    }
+
+    /// The object that is damaged, if one is.
+    pub(crate) fn key(&self) -> Option<&Key> {
+        match self {
+            Self::Repository(error) => error.key(),
+            _ => None,
+        }
+    }
+
     pub(crate) fn file(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::File { operation, path: path.to_owned(), source }
     }

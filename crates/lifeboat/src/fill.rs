@@ -1,49 +1,84 @@
-//! Applies the files of a backup to a staged database and verifies what comes out.
+//! Applies the files of a backup to a staged database and verifies what comes out, around what turns
+//! out to be damaged.
 
-use std::collections::HashMap;
-
-use lifeboat_repository::{ObjectRef, open_ltx};
+use lifeboat_repository::{blame, locate_damage, open_ltx};
 use lifeboat_sqlite::{Stage, integrity_check};
 
-use crate::select::Selected;
-use crate::{Error, Note, OpenRepository, Progress, Result};
+use crate::search::Search;
+use crate::selected::{Selected, corrupt};
+use crate::{Detour, Error, Note, OpenRepository, Progress, Result};
 
-/// Fills an empty stage with a database of a backup.
+/// How often a lineage is listed again because an object is gone. What removes objects announces
+/// them a day before: more than one such moment in a restore is rare already.
+const LISTINGS: usize = 3;
+
+/// Fills a stage with `selected`, else with the next older database that can be restored; returns
+/// which.
+pub(crate) fn fill_newest(
+    opened: &OpenRepository<'_>,
+    search: &mut Search,
+    mut selected: Selected,
+    stage: &mut Stage,
+    verify: bool,
+    progress: &dyn Progress,
+) -> Result<Selected> {
+    loop {
+        match fill(opened, &mut selected, &mut search.detour, stage, verify, progress) {
+            Ok(()) => return Ok(selected),
+            Err(error) if error.is_damage() => {
+                search.refuse(opened, selected.name, error, progress)?;
+            }
+            Err(error) => return Err(error),
+        }
+        selected = search.next(opened, progress)?;
+        progress.note(&Note::OtherBackup {
+            name: selected.name.clone(),
+            label: selected.label.clone(),
+            database: Box::new(selected.database.clone()),
+        });
+    }
+}
+
+/// Fills a stage with a database of a backup, by whichever way leads there.
 ///
 /// Every checksum is verified: SHA-256 of the objects, age's authentication, those of the LTX files
-/// and of the database after each, and the manifest's. `verify` adds SQLite's integrity check.
+/// and of the database after each, and the manifest's. A file that fails is left out and the way
+/// planned again; what was applied is thrown away, since another way seldom begins alike. If none
+/// is left, the error names the object that was found damaged last. `verify` adds SQLite's
+/// integrity check.
 pub(crate) fn fill(
     opened: &OpenRepository<'_>,
-    selected: &Selected,
+    selected: &mut Selected,
+    detour: &mut Detour,
     stage: &mut Stage,
     verify: bool,
     progress: &dyn Progress,
 ) -> Result<()> {
-    let database = &selected.database;
-    let expected: HashMap<String, ObjectRef> =
-        database.objects.iter().map(|object| (object.key.clone(), object.clone())).collect();
-    let node = selected.lineage.id().node();
-    progress.begin(&format!("restoring {}", database.name), Some(database.size_bytes));
-    for file in &selected.files {
-        let storage = opened.repository().storage();
-        let (decoder, reader) = open_ltx(storage, file, node, &expected, opened.secrets()?)?;
-        let applied = stage.apply(decoder, &mut |bytes| progress.advance(bytes));
-        applied.map_err(|error| match error {
-            lifeboat_sqlite::Error::Ltx { source, .. } => Error::from(reader.explain(source)),
-            other => other.into(),
-        })?;
-    }
-    progress.end();
-    if stage.checksum() != database.checksum {
-        return Err(Error::WrongContent {
-            name: database.name.clone(),
-            backup: selected.name.id.short(),
-            expected: database.checksum.to_string(),
-            found: stage.checksum().to_string(),
-        });
+    let mut listings = LISTINGS;
+    loop {
+        stage.restart()?;
+        stage.reserve(selected.database.size_bytes)?;
+        progress.begin(
+            &format!("restoring {}", selected.database.name),
+            Some(selected.database.size_bytes),
+        );
+        let followed = follow(opened, selected, stage, progress);
+        progress.end();
+        let Err((at, error)) = followed else { break };
+        if !error.is_damage() {
+            return Err(error);
+        }
+        detour.exclude(&selected.files[at], &error, progress);
+        if is_gone(&error) && listings > 0 {
+            listings -= 1;
+            selected.list_again(opened)?;
+        }
+        if let Err(no_way) = selected.plan_again(detour, progress) {
+            return Err(if no_way.is_damage() { error } else { no_way });
+        }
     }
     if verify {
-        progress.begin(&format!("checking {}", database.name), None);
+        progress.begin(&format!("checking {}", selected.database.name), None);
         let result = integrity_check(stage.path());
         progress.end();
         result?;
@@ -51,4 +86,68 @@ pub(crate) fn fill(
         progress.note(&Note::NotVerified);
     }
     Ok(())
+}
+
+/// An error, and which file of the way is to be left out where it is damage.
+type Failure = (usize, Error);
+
+/// Applies the files of the way to an empty stage and compares with the manifest.
+fn follow(
+    opened: &OpenRepository<'_>,
+    selected: &Selected,
+    stage: &mut Stage,
+    progress: &dyn Progress,
+) -> Result<(), Failure> {
+    let storage = opened.repository().storage();
+    let node = selected.lineage.id().node();
+    let expected = selected.expected();
+    let misfit = |at: usize, detail: String| {
+        let way: Vec<_> = selected.files.iter().collect();
+        let blamed = blame(&way, at, &expected);
+        let at = way.iter().position(|file| file.name == blamed.name).unwrap_or(at);
+        (at, corrupt(blamed.first_key(), detail).into())
+    };
+    for (at, file) in selected.files.iter().enumerate() {
+        let located = |error| (at, locate_damage(storage, file, &expected, error).into());
+        let secrets = opened.secrets().map_err(|error| (at, error))?;
+        let (decoder, reader) =
+            open_ltx(storage, file, node, &expected, secrets).map_err(located)?;
+        let applied = stage.apply(decoder, &mut |bytes| progress.advance(bytes));
+        applied.map_err(|error| match error {
+            lifeboat_sqlite::Error::Ltx { source, .. } => located(reader.explain(source)),
+            lifeboat_sqlite::Error::Discontinuous { detail } => misfit(at, detail),
+            other => (at, other.into()),
+        })?;
+    }
+    compare(selected, stage).map_err(|detail| misfit(selected.files.len() - 1, detail))
+}
+
+/// The staged database against the manifest.
+fn compare(selected: &Selected, stage: &Stage) -> Result<(), String> {
+    let database = &selected.database;
+    let (found, expected) = ((stage.size(), stage.page_bytes()), size_of(database));
+    if found != expected {
+        return Err(format!(
+            "it leads to {} bytes in pages of {}, the manifest says {} in pages of {}",
+            found.0, found.1, expected.0, expected.1
+        ));
+    }
+    if stage.checksum() != database.checksum {
+        let (found, expected) = (stage.checksum(), database.checksum);
+        return Err(format!("it leads to checksum {found}, the manifest says {expected}"));
+    }
+    Ok(())
+}
+
+fn size_of(database: &lifeboat_repository::DatabaseSource) -> (u64, u32) {
+    let bytes = u64::from(database.page_count) * u64::from(database.page_size);
+    (bytes, database.page_size)
+}
+
+fn is_gone(error: &Error) -> bool {
+    use lifeboat_repository::Error as Repository;
+    matches!(
+        error,
+        Error::Repository(Repository::Storage(lifeboat_storage::Error::NotFound { .. }))
+    )
 }

@@ -3,25 +3,74 @@
 //! This is the application without its command line: it reads the configuration, finds databases,
 //! captures them into a repository and puts them back. It never prints; what happens while it works
 //! is told to a [`Progress`].
+//!
+//! An application that keeps its own backups needs [`DatabaseBackups`] and little else:
+//!
+//! ```
+//! use lifeboat::{BackupsOptions, DatabaseBackups, PasswordSource};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! # let path = |name: &str| directory.path().join(name);
+//! # let database = path("app.db");
+//! # rusqlite::Connection::open(&database)?.execute_batch("CREATE TABLE notes(text); INSERT INTO notes VALUES ('x')")?;
+//! # let environment = Some(lifeboat::Environment::of([("HOME", directory.path())], directory.path()));
+//!
+//! let backups = DatabaseBackups::open_or_init(&BackupsOptions {
+//!     repository: Some(path("backups").display().to_string()),
+//!     password: Some(PasswordSource::Given("correct horse battery staple".into())),
+//!     state_directory: Some(path("state")),
+//!     retention_days: 30,
+//! #   environment,
+//!     ..BackupsOptions::default()
+//! })?;
+//!
+//! let backup = backups.create(&database, Some("before_migration_v2"))?;
+//! assert_eq!(backup.tables["notes"], Some(1));
+//! backups.verify("before_migration_v2")?;
+//!
+//! std::fs::remove_file(&database)?;
+//! backups.restore("latest", None, true)?;
+//! assert!(database.exists());
+//!
+//! assert_eq!(backups.list()?.backups[0], backup);
+//! assert_eq!(backups.cleanup()?, 0);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`backup()`], [`restore()`] and the other functions are what it is made of: they take a [`Context`],
+//! tell progress, and can do more.
 
 mod backup;
 mod backups;
 mod capture;
+mod changed_by;
 mod check;
 mod config;
 mod context;
+mod credential;
+mod database_backups;
+mod detour;
 mod discover;
+mod doctor;
 mod dump;
 mod environment;
 mod error;
 mod fill;
+mod forget;
+mod key;
 mod location;
 mod names;
 mod opened;
 mod password;
+mod pins;
 mod progress;
+mod prune;
 mod restore;
+mod search;
 mod select;
+mod selected;
+pub mod size;
 mod space;
 mod staging;
 mod state;
@@ -29,23 +78,41 @@ mod stats;
 mod verify;
 
 pub use lifeboat_repository::{
-    BackupId, BackupName, CheckOptions, CheckReport, DatabaseSource, Finding, Manifest, ObjectRef,
-    Problem, Source, Time,
+    Age, BackupId, BackupName, CheckOptions, CheckReport, DatabaseSource, Doomed, Finding, Form,
+    GRACE, KeepRules, KeyEntry, KeyHolder, KeyId, Limit, LostDatabase, Manifest, ObjectRef, Person,
+    Problem, PrunePlan, PruneReport, Reason, Recipient, Source, Time, Why, Wrapping, WrappingName,
+    fingerprint,
 };
 pub use lifeboat_sqlite::{Replaced, check_engine};
 
 pub use backup::{BackupReport, BackupRequest, SourceReport, backup};
-pub use backups::{BackupEntry, backups};
+pub use backups::{BackupEntry, backup_names, backups};
+pub use changed_by::ChangedBy;
 pub use check::check;
-pub use config::{Config, ConfigFile, DatabaseConfig, RepositoryConfig};
+pub use config::{Config, ConfigFile, ConfigProblem, DatabaseConfig, RepositoryConfig};
 pub use context::{Context, Overrides};
+pub use credential::KeySource;
+pub use database_backups::{
+    BackupList, BackupsOptions, BackupsStats, DatabaseBackup, DatabaseBackups, RETENTION_DAYS,
+    Verified,
+};
+pub use detour::{DamagedObject, Detour, SkippedBackup};
 pub use discover::{DatabaseTarget, Request, discover, path_of_url};
-pub use dump::dump;
+pub use doctor::{Area, Diagnosis, DoctorRequest, Examination, Severity, doctor};
+pub use dump::{DumpReport, dump};
 pub use environment::Environment;
 pub use error::{Error, Result};
+pub use forget::{ForgetGroup, ForgetPlan, ForgetRequest, ForgetVerdict, forget, plan_forget};
+pub use key::{
+    Acceptable, Acceptance, ChangedHost, ChangedRecipient, KeptPassword, KeyList, NewKey,
+    PasswordChange, PinnedHost, Removal, Rotation, accept, add_key, change_password, keys,
+    plan_acceptance, plan_addition, plan_password_change, plan_removal, plan_rotation, remove_key,
+    rotate,
+};
 pub use opened::OpenRepository;
 pub use password::{PasswordSource, SecretString};
 pub use progress::{Note, Progress, Silent};
+pub use prune::{CleanupReport, Pruned, cleanup, plan_prune, prune};
 pub use restore::{RestorePlan, RestoreReport, RestoreRequest, plan_restore, restore};
 pub use select::{Selection, select};
 pub use stats::{DatabaseStats, Stats, stats};

@@ -48,10 +48,9 @@ impl Location {
         Ok(Arc::new(LocalStorage::open(&self.path)?))
     }
 
-    /// Removes what uploads that were killed a day ago left in the repository.
-    pub(crate) fn sweep(&self) -> Result<()> {
-        LocalStorage::open(&self.path)?.sweep(Duration::from_secs(24 * 60 * 60))?;
-        Ok(())
+    /// Removes what uploads that were killed this long ago left in the repository.
+    pub(crate) fn sweep(&self, older_than: Duration) -> Result<u64> {
+        Ok(LocalStorage::open(&self.path)?.sweep(older_than)?)
     }
 
     /// The storage, made if it is not there.

@@ -3,11 +3,14 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use lifeboat_repository::{BackupName, Manifest, Repository, Secrets};
+use lifeboat_repository::{BackupName, Manifest, Repository, Secrets, encode_name};
 use lifeboat_storage::Storage;
 
-use crate::password::{PasswordSource, SecretString};
-use crate::{Context, Error, Result};
+use crate::context::Access;
+use crate::credential::{KeyMaterial, KeySource};
+use crate::pins::Pins;
+use crate::state::RepositoryState;
+use crate::{Context, Error, Note, Progress, Result};
 
 /// An open repository. Its secrets are unlocked when something is read: that takes 36 MiB and a
 /// noticeable time on a small machine, and a backup does not need them.
@@ -15,7 +18,8 @@ use crate::{Context, Error, Result};
 pub struct OpenRepository<'a> {
     context: &'a Context,
     repository: Repository,
-    password: Option<PasswordSource>,
+    access: Access,
+    pins: Arc<Pins>,
     secrets: OnceCell<Secrets>,
 }
 
@@ -23,20 +27,70 @@ impl<'a> OpenRepository<'a> {
     pub(crate) fn open(
         context: &'a Context,
         storage: Arc<dyn Storage>,
-        password: Option<PasswordSource>,
+        access: Access,
     ) -> Result<Self> {
         let repository = Repository::open(storage)?;
-        let opened = Self { context, repository, password, secrets: OnceCell::new() };
-        opened.check_password()?;
+        let repository = match context.part_bytes() {
+            Some(part_bytes) => repository.with_part_bytes(part_bytes),
+            None => repository,
+        };
+        let own = context.host().key.public();
+        let pins = Pins::load(context.state(), &repository.marker().id.to_string(), own)?;
+        let pins = Arc::new(pins);
+        let repository = repository.with_trust(pins.clone());
+        let mut opened = Self { context, repository, access, pins, secrets: OnceCell::new() };
+        if opened.repository.form().is_sealed() {
+            opened.check_key()?;
+            return Ok(opened);
+        }
+        if opened.access.is_given() {
+            return Err(Error::NotEncrypted { location: opened.repository.location() });
+        }
+        opened.access.key = None;
+        opened.secrets = OnceCell::from(Secrets::none());
         Ok(opened)
     }
 
-    /// Makes sure that what is written from now on can be read by its owner.
+    /// Makes sure that what is written from now on can be read by its owner, and known as this
+    /// host's.
     ///
     /// Reading asks for none of this: a damaged recipient must not keep anyone from their backups.
     pub(crate) fn require_writable(&self) -> Result<()> {
         self.repository.require_writable()?;
-        self.check_recipient()
+        if self.repository.form().is_sealed() { self.check_recipient() } else { self.check_plain() }
+    }
+
+    /// Says that a repository is not encrypted when this host uses it for the first time.
+    pub(crate) fn note_first_use(&self, progress: &dyn Progress) -> Result<()> {
+        let location = self.repository.location();
+        let known = self.state()?.location == location;
+        if !self.repository.form().is_sealed() && !known {
+            self.check_plain()?;
+            progress.note(&Note::NotEncrypted { location });
+        }
+        Ok(())
+    }
+
+    /// Whoever can write to the place of an encrypted repository could put one there that is not, and
+    /// read what is backed up from then on. So one is refused there, unless this host made it.
+    fn check_plain(&self) -> Result<()> {
+        let location = self.repository.location();
+        let state = self.state()?;
+        let known = state.location == location;
+        if state.recipient.is_some() || (!known && self.context.state().has_sealed(&location)?) {
+            return Err(Error::NoLongerEncrypted { location });
+        }
+        if known { Ok(()) } else { self.remember_plain() }
+    }
+
+    /// Writes down that this repository, in its place, is not encrypted.
+    pub(crate) fn remember_plain(&self) -> Result<()> {
+        self.update_state(|state| {
+            state.location = self.repository.location();
+            Ok(())
+        })?;
+        let host = encode_name(&self.context.host_name())?;
+        self.pins.accept(&host, &self.context.host().key.public())
     }
 
     /// The repository.
@@ -52,73 +106,127 @@ impl<'a> OpenRepository<'a> {
         self.repository.marker().id.to_string()
     }
 
-    /// The secrets.
+    pub(crate) fn pins(&self) -> &Pins {
+        &self.pins
+    }
+
+    /// The recipient that was given beforehand.
+    pub(crate) fn given_recipient(&self) -> Option<&str> {
+        self.access.recipient.as_deref()
+    }
+
+    /// Whether what reading needs is at hand: a password or a person's key, or nothing where nothing
+    /// is sealed. Without it, only names can be read.
+    pub fn can_read(&self) -> bool {
+        self.access.key.is_some() || !self.repository.form().is_sealed()
+    }
+
+    /// What is needed to read: the secrets, or nothing where nothing is sealed.
     ///
-    /// [`Error::NoPassword`] where none was given; wrong passwords are the repository's error.
+    /// [`Error::NoPassword`] where neither password nor identity was given; wrong ones are the
+    /// repository's error.
     pub fn secrets(&self) -> Result<&Secrets> {
         if let Some(secrets) = self.secrets.get() {
             return Ok(secrets);
         }
-        let password = self
-            .password()?
-            .ok_or_else(|| Error::NoPassword { location: self.repository.location() })?;
-        let secrets = self.unlock(&password)?;
+        let secrets = self.unlock(&self.require_key()?)?;
         Ok(self.secrets.get_or_init(|| secrets))
     }
 
     /// Reads and verifies a manifest.
     pub fn manifest(&self, name: &BackupName) -> Result<Manifest> {
-        Ok(self.repository.manifest(name, self.secrets()?)?.manifest)
+        let manifest = self.repository.manifest(name, self.secrets()?)?.manifest;
+        self.pins.keep()?;
+        Ok(manifest)
     }
 
-    fn password(&self) -> Result<Option<SecretString>> {
-        self.password.as_ref().map(PasswordSource::get).transpose()
+    pub(crate) fn key_source(&self) -> Option<&KeySource> {
+        self.access.key.as_ref()
     }
 
-    fn unlock(&self, password: &SecretString) -> Result<Secrets> {
-        let secrets = self.repository.unlock_to_read(password)?;
-        let mut state = self.context.state().repository(&self.id())?;
-        if !state.knows(password) {
-            state.learn(password)?;
-            self.context.state().save_repository(&self.id(), &state)?;
+    fn key(&self) -> Result<Option<KeyMaterial>> {
+        self.key_source().map(KeySource::get).transpose()
+    }
+
+    /// What opens the repository; [`Error::NoPassword`] if nothing was given.
+    pub(crate) fn require_key(&self) -> Result<KeyMaterial> {
+        self.key()?.ok_or_else(|| Error::NoPassword { location: self.repository.location() })
+    }
+
+    pub(crate) fn state(&self) -> Result<RepositoryState> {
+        self.context.state().repository(&self.id())
+    }
+
+    pub(crate) fn update_state(
+        &self,
+        change: impl FnOnce(&mut RepositoryState) -> Result<()>,
+    ) -> Result<()> {
+        self.context.state().update_repository(&self.id(), change)
+    }
+
+    fn unlock(&self, key: &KeyMaterial) -> Result<Secrets> {
+        let secrets = self.repository.unlock_to_read(key.credential())?;
+        if !self.state()?.knows(key.text()) {
+            self.update_state(|state| state.learn(key.text()))?;
         }
         Ok(secrets)
     }
 
-    /// The recipient must be the one of the first use; a new one is taken over only if the password
-    /// shows that its secret is the owner's.
+    /// The recipient must be the one of the first use, or the one that was given. A new one is taken
+    /// over only if the password, or the person's key, shows that its secret is the owner's.
     fn check_recipient(&self) -> Result<()> {
         let found = self.repository.recipient()?.recipient.clone();
-        let mut state = self.context.state().repository(&self.id())?;
-        match &state.recipient {
-            Some(expected) if *expected == found => return Ok(()),
-            Some(expected) if self.password.is_none() => {
-                return Err(lifeboat_repository::Error::RecipientChanged {
-                    location: self.repository.location(),
-                    expected: expected.clone(),
-                    found,
-                }
-                .into());
+        let state = self.state()?;
+        let (given, pinned) = (self.given_recipient(), state.recipient.as_deref());
+        let changed = |expected: &str| {
+            let (location, expected) = (self.repository.location(), expected.to_owned());
+            let found = found.clone();
+            lifeboat_repository::Error::RecipientChanged { location, expected, found }
+        };
+        match (given, pinned, self.key_source()) {
+            (Some(given), ..) if given != found => return Err(changed(given).into()),
+            (_, Some(pinned), _) if pinned == found => {}
+            (Some(_), ..) | (None, None, None) => {}
+            (None, Some(pinned), None) => return Err(changed(pinned).into()),
+            (None, Some(pinned), Some(KeySource::Identity(_))) => {
+                self.repository.require_successor(self.secrets()?, pinned)?;
             }
-            _ if self.password.is_some() => {
-                self.repository.require_own_recipient(self.secrets()?)?;
-            }
-            _ => {}
+            (None, _, Some(_)) => self.repository.require_own_recipient(self.secrets()?)?,
         }
-        state.recipient = Some(found);
-        state.location = self.repository.location();
-        self.context.state().save_repository(&self.id(), &state)
+        self.remember(found)
+    }
+
+    /// Pins the recipient, and this host's own key.
+    pub(crate) fn remember(&self, recipient: String) -> Result<()> {
+        let host = encode_name(&self.context.host_name())?;
+        let public = self.context.host().key.public();
+        self.update_state(|state| {
+            state.recipient = Some(recipient);
+            state.location = self.repository.location();
+            Ok(())
+        })?;
+        self.pins.accept(&host, &public)
     }
 
     /// A password that is given is verified, once, even where none is needed: a backup that nobody
-    /// can open must not look like one.
-    fn check_password(&self) -> Result<()> {
-        let Some(password) = self.password()? else { return Ok(()) };
-        if self.context.state().repository(&self.id())?.knows(&password) {
+    /// can open must not look like one. The default one may belong to other repositories, where this
+    /// one has no password at all.
+    fn check_key(&mut self) -> Result<()> {
+        let Some(key) = self.key()? else { return Ok(()) };
+        if self.state()?.knows(key.text()) {
             return Ok(());
         }
-        let secrets = self.unlock(&password)?;
-        self.secrets.get_or_init(|| secrets);
+        match self.unlock(&key) {
+            Ok(secrets) => {
+                self.secrets.get_or_init(|| secrets);
+            }
+            Err(Error::Repository(lifeboat_repository::Error::NoIdentity { .. }))
+                if self.access.by_default =>
+            {
+                self.access.key = None;
+            }
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use lifeboat_storage::secrecy::ExposeSecret;
 pub use lifeboat_storage::secrecy::SecretString;
 
 use crate::{Environment, Error, Result};
@@ -25,21 +26,16 @@ pub enum PasswordSource {
 }
 
 impl PasswordSource {
-    /// What the environment says, if anything.
-    pub fn of_environment(environment: &Environment) -> Option<Self> {
-        for prefix in ["LIFEBOAT", "RESTIC"] {
-            let variable = |name: &str| environment.text(&format!("{prefix}_{name}"));
-            if let Some(password) = variable("PASSWORD") {
-                return Some(Self::Given(SecretString::from(password.to_owned())));
-            }
-            if let Some(path) = variable("PASSWORD_FILE") {
-                return Some(Self::File(PathBuf::from(path)));
-            }
-            if let Some(command) = variable("PASSWORD_COMMAND") {
-                return Some(Self::Command(command.to_owned()));
-            }
-        }
-        None
+    /// What the variables `<prefix>_PASSWORD`, `_PASSWORD_FILE` and `_PASSWORD_COMMAND` say.
+    pub fn of_variables(environment: &Environment, prefix: &str) -> Option<Self> {
+        let variable = |name: &str| environment.text(&format!("{prefix}_{name}"));
+        let given = |text: &str| Self::Given(SecretString::from(text.to_owned()));
+        variable("PASSWORD")
+            .map(given)
+            .or_else(|| variable("PASSWORD_FILE").map(|path| Self::File(PathBuf::from(path))))
+            .or_else(|| {
+                variable("PASSWORD_COMMAND").map(|command| Self::Command(command.to_owned()))
+            })
     }
 
     /// The password.
@@ -81,6 +77,18 @@ fn run(command: &str) -> Result<SecretString> {
         .ok_or_else(|| failed("it printed no password".into()))
 }
 
+/// Refuses a password that could not be kept in a file, whose first line it is.
+pub(crate) fn require_usable(password: &SecretString) -> Result<()> {
+    let text = password.expose_secret();
+    if text.is_empty() || text.contains(['\n', '\r']) {
+        return Err(Error::usage(
+            "the new password is empty or has a line break",
+            "choose another",
+        ));
+    }
+    Ok(())
+}
+
 /// Writes a new random password to a file that must not exist, readable by its owner alone.
 pub(crate) fn generate(path: &Path) -> Result<SecretString> {
     use std::os::unix::fs::OpenOptionsExt;
@@ -114,7 +122,6 @@ mod tests {
     use lifeboat_storage::secrecy::ExposeSecret;
 
     use super::{PasswordSource, generate};
-    use crate::Environment;
 
     #[test]
     fn generated_passwords_are_long_private_and_never_overwritten() {
@@ -136,13 +143,5 @@ mod tests {
         let error = PasswordSource::Command("echo no >&2; exit 3".into()).get().unwrap_err();
         assert!(error.to_string().contains("exit status: 3: no"), "{error}");
         assert!(PasswordSource::Command("true".into()).get().is_err());
-    }
-
-    #[test]
-    fn our_variables_win_over_those_of_restic() {
-        let environment =
-            Environment::of([("RESTIC_PASSWORD", "theirs"), ("LIFEBOAT_PASSWORD", "ours")], "/");
-        let password = PasswordSource::of_environment(&environment).unwrap().get().unwrap();
-        assert_eq!(password.expose_secret(), "ours");
     }
 }

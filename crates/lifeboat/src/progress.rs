@@ -2,7 +2,12 @@
 
 use std::path::PathBuf;
 
-use lifeboat_repository::BackupName;
+use lifeboat_ltx::Txid;
+use lifeboat_repository::{BackupName, DatabaseSource};
+
+use crate::{DamagedObject, SkippedBackup};
+
+use crate::ChangedBy;
 
 /// Receives the progress of long work. All methods do nothing by default.
 pub trait Progress: Sync {
@@ -33,6 +38,11 @@ pub enum Note {
         /// Where.
         location: String,
     },
+    /// The repository is not encrypted; told when it is made and when this host first writes to it.
+    NotEncrypted {
+        /// Where.
+        location: String,
+    },
     /// A password was generated. Without it nothing can be restored.
     PasswordMade {
         /// The file that holds it.
@@ -44,6 +54,24 @@ pub enum Note {
         source: String,
         /// Why it is not only what changed.
         reason: String,
+    },
+    /// How it was found out what changed in a database; not told where it is stored as a whole.
+    ChangedBy {
+        /// Its name.
+        source: String,
+        /// How.
+        by: ChangedBy,
+        /// Why all of it was read.
+        reason: Option<String>,
+    },
+    /// What this host knew of a database was lost, and was made anew from the repository.
+    StateRebuilt {
+        /// The database's name.
+        source: String,
+        /// What was wrong with it.
+        reason: String,
+        /// The transaction that was found, after which the lineage goes on.
+        txid: Txid,
     },
     /// The database could not be read in place; a private copy was made, nothing was changed.
     PrivateCopy {
@@ -62,12 +90,31 @@ pub enum Note {
         /// The path that stands for it.
         other: PathBuf,
     },
+    /// An object turned out to be damaged or gone; a way around it is looked for.
+    DamagedObject {
+        /// Which, and why.
+        object: DamagedObject,
+    },
     /// A backup was passed over, because it cannot be restored.
     SkippedBackup {
+        /// Which, and why.
+        backup: SkippedBackup,
+    },
+    /// Another backup is restored than was said before.
+    OtherBackup {
         /// Which.
         name: BackupName,
-        /// Why.
-        reason: String,
+        /// The name given to it.
+        label: Option<String>,
+        /// The database in it.
+        database: Box<DatabaseSource>,
+    },
+    /// A host's key was seen for the first time; from now on no other is taken for it.
+    HostPinned {
+        /// The host, as it stands in keys.
+        host: String,
+        /// The public key.
+        key: String,
     },
     /// Verification was switched off.
     NotVerified,

@@ -4,15 +4,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use lifeboat_repository::{BackupName, LtxFile, Time};
+use lifeboat_repository::{BackupName, Time};
 use lifeboat_sqlite::{Replaced, Stage, place, replace, sidecars};
 
 use crate::discover::path_of_url;
-use crate::fill::fill;
-use crate::select::{Selected, select_database};
+use crate::fill::fill_newest;
+use crate::search::Search;
+use crate::selected::Selected;
 use crate::space::require;
 use crate::staging::{begin_stage, sweep};
-use crate::{DatabaseSource, Error, OpenRepository, Progress, Result, Selection};
+use crate::{DatabaseSource, Detour, Error, OpenRepository, Progress, Result, Selection};
 
 /// What to restore, and where to.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +31,7 @@ pub struct RestoreRequest {
 /// What a restore will do. Nothing has been changed yet.
 #[derive(Debug)]
 pub struct RestorePlan {
+    search: Search,
     selected: Selected,
     /// Where to.
     pub target: PathBuf,
@@ -45,6 +47,12 @@ pub struct RestorePlan {
 /// What a restore did.
 #[derive(Debug)]
 pub struct RestoreReport {
+    /// The backup that was restored: not that of the plan if its objects turned out to be damaged.
+    pub backup: BackupName,
+    /// The database in it.
+    pub database: DatabaseSource,
+    /// What was gone around.
+    pub detour: Detour,
     /// Where the database is now.
     pub target: PathBuf,
     /// Its bytes.
@@ -67,7 +75,12 @@ impl RestorePlan {
 
     /// The name given to the backup.
     pub fn label(&self) -> Option<&str> {
-        self.selected.manifest.label.as_deref()
+        self.selected.label.as_deref()
+    }
+
+    /// What was gone around to find it.
+    pub fn detour(&self) -> &Detour {
+        &self.search.detour
     }
 
     /// The database.
@@ -89,7 +102,8 @@ pub fn plan_restore(
     request: &RestoreRequest,
     progress: &dyn Progress,
 ) -> Result<RestorePlan> {
-    let selected = select_database(opened, &request.selection, progress)?;
+    let mut search = Search::begin(opened, &request.selection)?;
+    let selected = search.next(opened, progress)?;
     let target = target_of(opened, request, &selected.database)?;
     // A WAL or journal whose database is gone is in the way, too.
     let there = Some(target.clone())
@@ -102,7 +116,8 @@ pub fn plan_restore(
     let directory = directory_of(&target);
     let free_bytes = require(&directory, selected.database.size_bytes)?;
     Ok(RestorePlan {
-        sealed_bytes: selected.files.iter().map(LtxFile::size).sum(),
+        sealed_bytes: selected.sealed_bytes(),
+        search,
         selected,
         target,
         replaces,
@@ -147,18 +162,21 @@ fn directory_of(target: &Path) -> PathBuf {
 }
 
 /// Carries a plan out: staged beside the target, verified, made durable, swapped in.
+///
+/// What turns out to be damaged is gone around: by other files that lead to the same point, else,
+/// unless the user named the backup, by the next older one, which is told as
+/// [`Note::OtherBackup`](crate::Note::OtherBackup).
 pub fn restore(
     opened: &OpenRepository<'_>,
     plan: RestorePlan,
     progress: &dyn Progress,
 ) -> Result<RestoreReport> {
     let began = Instant::now();
-    let RestorePlan { selected, target, sealed_bytes, verify, .. } = plan;
+    let RestorePlan { mut search, selected, target, verify, .. } = plan;
     let (directory, prefix) = (directory_of(&target), stage_prefix(&target));
     sweep(&directory, &prefix, progress)?;
     let (mut stage, _claim) = begin_stage(&directory, &prefix)?;
-    stage.reserve(selected.database.size_bytes)?;
-    fill(opened, &selected, &mut stage, verify, progress)?;
+    let selected = fill_newest(opened, &mut search, selected, &mut stage, verify, progress)?;
     own(&stage, &selected.database, &target)?;
     let replaced = if target.symlink_metadata().is_ok() || !sidecars(&target).is_empty() {
         replace(stage.path(), &target, &aside_path(&target))?
@@ -169,9 +187,12 @@ pub fn restore(
     let size_bytes = stage.size();
     stage.keep();
     Ok(RestoreReport {
+        sealed_bytes: selected.sealed_bytes(),
+        backup: selected.name,
+        database: selected.database,
+        detour: search.detour,
         target,
         size_bytes,
-        sealed_bytes,
         replaced,
         verified: verify,
         duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),

@@ -1,14 +1,11 @@
-//! Finds the backup, and the database in it, that a user means.
+//! Which backups, and which database in them, a user means.
 
 use std::path::Path;
 
-use lifeboat_repository::{
-    BackupName, DatabaseAddress, DatabaseSource, LineageAddress, LtxFile, Manifest, Source,
-    encode_name,
-};
+use lifeboat_repository::{BackupId, BackupName, DatabaseSource, Manifest, Source, encode_name};
 
 use crate::discover::path_of_url;
-use crate::{Error, Note, OpenRepository, Progress, Result};
+use crate::{Error, OpenRepository, Result};
 
 /// The least of an id that is taken for one.
 const MIN_ID_PREFIX: usize = 4;
@@ -24,14 +21,11 @@ pub struct Selection {
     pub host: Option<String>,
 }
 
-/// A database in a backup, and the files that lead to it.
-#[derive(Debug)]
-pub(crate) struct Selected {
-    pub(crate) name: BackupName,
-    pub(crate) manifest: Manifest,
-    pub(crate) database: DatabaseSource,
-    pub(crate) lineage: LineageAddress,
-    pub(crate) files: Vec<LtxFile>,
+impl Selection {
+    /// Whether one backup is meant, and no other will do.
+    pub(crate) fn names_backup(&self) -> bool {
+        self.backup.as_deref().is_some_and(|wanted| wanted != "latest")
+    }
 }
 
 /// Finds the backup that a selection means, and its manifest.
@@ -46,57 +40,21 @@ pub fn select(
     }
 }
 
-/// Finds the newest database that fits a selection and can be restored.
-///
-/// Which objects there are decides that; what they contain shows when they are read. Newer backups
-/// that cannot be restored are passed over, with a note, unless the selection names one.
-pub(crate) fn select_database(
-    opened: &OpenRepository<'_>,
-    selection: &Selection,
-    progress: &dyn Progress,
-) -> Result<Selected> {
-    let wants_newest = selection.backup.as_deref().is_none_or(|wanted| wanted == "latest");
-    let mut refused = None;
-    for name in candidates(opened, selection)? {
-        let result = opened.manifest(&name).and_then(|manifest| {
-            let Some(database) = database_in(opened, &manifest, selection.source.as_deref())?
-            else {
-                return Ok(None);
-            };
-            with_files(opened, &name, manifest, database).map(Some)
-        });
-        match result {
-            Ok(Some(selected)) => return Ok(selected),
-            Ok(None) => {}
-            Err(error @ (Error::Ambiguous { .. } | Error::NoPassword { .. })) => return Err(error),
-            Err(error) if wants_newest && is_damage(&error) => {
-                let reason = crate::error::chain(&error);
-                progress.note(&Note::SkippedBackup { name, reason });
-                refused.get_or_insert(error);
-            }
-            Err(error) => return Err(error),
-        }
+impl From<&str> for Selection {
+    /// A backup: `latest`, an id or a name.
+    fn from(backup: &str) -> Self {
+        Self { backup: Some(backup.to_owned()), ..Self::default() }
     }
-    Err(refused.unwrap_or_else(|| no_backup(opened, selection)))
 }
 
-/// Whether an error speaks of this backup only.
-fn is_damage(error: &Error) -> bool {
-    use lifeboat_repository::Error as Repository;
-    matches!(
-        error,
-        Error::Repository(
-            Repository::Corrupt { .. }
-                | Repository::Sealed { .. }
-                | Repository::Json { .. }
-                | Repository::Ltx { .. }
-                | Repository::NotRestorable { .. }
-                | Repository::Storage(lifeboat_storage::Error::NotFound { .. })
-        )
-    )
+impl From<BackupId> for Selection {
+    fn from(backup: BackupId) -> Self {
+        Self { backup: Some(backup.to_string()), ..Self::default() }
+    }
 }
 
-fn no_backup(opened: &OpenRepository<'_>, selection: &Selection) -> Error {
+/// Nothing fits a selection.
+pub(crate) fn no_backup(opened: &OpenRepository<'_>, selection: &Selection) -> Error {
     let mut wanted = selection.backup.clone().unwrap_or_default();
     if let Some(source) = &selection.source {
         wanted = format!("{wanted} of {source}");
@@ -108,7 +66,10 @@ fn no_backup(opened: &OpenRepository<'_>, selection: &Selection) -> Error {
 }
 
 /// The backups that a selection may mean, newest first.
-fn candidates(opened: &OpenRepository<'_>, selection: &Selection) -> Result<Vec<BackupName>> {
+pub(crate) fn candidates(
+    opened: &OpenRepository<'_>,
+    selection: &Selection,
+) -> Result<Vec<BackupName>> {
     let all = opened.repository().backups()?;
     if !all.is_empty() {
         // What keeps every manifest from being read is no damage of one of them.
@@ -121,8 +82,8 @@ fn candidates(opened: &OpenRepository<'_>, selection: &Selection) -> Result<Vec<
         }
         None => all,
     };
-    match selection.backup.as_deref() {
-        None | Some("latest") => of_one_host(opened, names),
+    match selection.backup.as_deref().filter(|_| selection.names_backup()) {
+        None => of_one_host(opened, names),
         Some(wanted) => match with_id(&names, wanted)? {
             Some(name) => Ok(vec![name]),
             None => with_label(opened, names, wanted),
@@ -146,7 +107,7 @@ fn of_one_host(opened: &OpenRepository<'_>, names: Vec<BackupName>) -> Result<Ve
     Ok(names)
 }
 
-fn with_id(names: &[BackupName], wanted: &str) -> Result<Option<BackupName>> {
+pub(crate) fn with_id(names: &[BackupName], wanted: &str) -> Result<Option<BackupName>> {
     let is_prefix =
         wanted.len() >= MIN_ID_PREFIX && wanted.bytes().all(|byte| byte.is_ascii_hexdigit());
     let wanted = wanted.to_ascii_lowercase();
@@ -173,7 +134,7 @@ fn with_label(
         match opened.manifest(&name) {
             Ok(manifest) if manifest.label.as_deref() == Some(wanted) => fitting.push(name),
             Ok(_) => {}
-            Err(error) if is_damage(&error) => {}
+            Err(error) if error.is_damage() => {}
             Err(error) => return Err(error),
         }
     }
@@ -181,7 +142,7 @@ fn with_label(
 }
 
 /// The database of a manifest that is meant; `None` if it has none that fits.
-fn database_in(
+pub(crate) fn database_in(
     opened: &OpenRepository<'_>,
     manifest: &Manifest,
     wanted: Option<&str>,
@@ -203,38 +164,4 @@ fn database_in(
     let fits =
         |database: &&&DatabaseSource| database.name == wanted || Path::new(&database.path) == path;
     Ok(databases.iter().find(fits).map(|database| (*database).clone()))
-}
-
-/// The files that lead to a database, each in the size that the manifest says.
-fn with_files(
-    opened: &OpenRepository<'_>,
-    name: &BackupName,
-    manifest: Manifest,
-    database: DatabaseSource,
-) -> Result<Selected> {
-    let address = DatabaseAddress::new(&manifest.host, &database.name)?;
-    let lineage = address.lineage(database.lineage)?;
-    let listing = opened.repository().listing(&lineage)?;
-    let files: Vec<LtxFile> = listing.plan(&lineage, database.txid)?.into_iter().cloned().collect();
-    for entry in files.iter().flat_map(|file| &file.objects) {
-        let expected = database.objects.iter().find(|object| object.key == entry.key.as_str());
-        if let Some(expected) = expected.filter(|expected| expected.size != entry.size) {
-            return Err(lifeboat_repository::Error::Corrupt {
-                key: entry.key.clone(),
-                detail: format!("expected {} bytes, found {}", expected.size, entry.size),
-            }
-            .into());
-        }
-    }
-    Ok(Selected { name: name.clone(), manifest, database, lineage, files })
-}
-
-/// Puts the files that lead to a database of a manifest together.
-pub(crate) fn selected_in(
-    opened: &OpenRepository<'_>,
-    name: &BackupName,
-    manifest: &Manifest,
-    database: &DatabaseSource,
-) -> Result<Selected> {
-    with_files(opened, name, manifest.clone(), database.clone())
 }

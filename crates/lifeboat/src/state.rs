@@ -1,20 +1,25 @@
 //! The state directory: who this host is, what it knows of repositories and databases.
 //!
-//! Nothing in it is needed to restore. Losing it costs a new lineage for each database.
+//! Nothing in it is needed to restore. Losing all of it costs a new lineage for each database; the
+//! state of a database alone is rebuilt from the repository, where that is certain to be right.
 
 mod database;
 mod file;
 mod host;
+mod numbers;
 mod repository;
+mod seen;
 
 use std::path::{Path, PathBuf};
 
 pub(crate) use database::{Captured, DatabaseState, DatabaseStateFile, Pending, Position};
-pub(crate) use file::{create_private_directory, sync_directory_of};
+use file::lock;
+pub(crate) use file::{create_private_directory, replace_private_file, sync_directory_of};
 pub(crate) use host::{Host, hostname};
 pub(crate) use repository::RepositoryState;
+pub(crate) use seen::{Facts, Seen};
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// The state directory of this host.
 #[derive(Debug, Clone)]
@@ -29,6 +34,11 @@ impl StateDirectory {
         Ok(Self { path: path.to_owned() })
     }
 
+    /// The one at a path, of which nothing may be made; it may be missing.
+    pub(crate) fn at(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
     /// Its path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -36,7 +46,17 @@ impl StateDirectory {
 
     /// Who this host is; drawn at first use.
     pub(crate) fn host(&self) -> Result<Host> {
-        Host::load(&self.path.join("host.json"))
+        Host::load(&self.host_path())
+    }
+
+    /// Who this host is, if that was drawn already.
+    pub(crate) fn known_host(&self) -> Result<Option<Host>> {
+        Host::find(&self.host_path())
+    }
+
+    /// The file that says who this host is.
+    pub(crate) fn host_path(&self) -> PathBuf {
+        self.path.join("host.json")
     }
 
     /// What is known of a repository.
@@ -44,9 +64,58 @@ impl StateDirectory {
         RepositoryState::load(&self.path.join("repositories").join(format!("{id}.json")))
     }
 
-    /// Keeps what is known of a repository.
-    pub(crate) fn save_repository(&self, id: &str, state: &RepositoryState) -> Result<()> {
-        state.save(&self.path.join("repositories").join(format!("{id}.json")))
+    /// Changes what is known of a repository. One process at a time does: what another learned
+    /// meanwhile is kept.
+    pub(crate) fn update_repository(
+        &self,
+        id: &str,
+        change: impl FnOnce(&mut RepositoryState) -> Result<()>,
+    ) -> Result<()> {
+        let directory = self.path.join("repositories");
+        let _lock = lock(&directory.join(format!("{id}.lock")))?;
+        let path = directory.join(format!("{id}.json"));
+        let mut state = RepositoryState::load(&path)?;
+        let before = state.clone();
+        change(&mut state)?;
+        if state == before { Ok(()) } else { state.save(&path) }
+    }
+
+    /// The ids of the repositories that this host has used.
+    pub(crate) fn repository_ids(&self) -> Result<Vec<String>> {
+        let directory = self.path.join("repositories");
+        let failed = || Error::file("read", &directory);
+        let entries = match std::fs::read_dir(&directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed()(error)),
+        };
+        let mut ids = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(failed())?.file_name();
+            ids.extend(name.to_string_lossy().strip_suffix(".json").map(str::to_owned));
+        }
+        Ok(ids)
+    }
+
+    /// Whether a repository at this location was known whose recipient is pinned: an encrypted one.
+    pub(crate) fn has_sealed(&self, location: &str) -> Result<bool> {
+        let directory = self.path.join("repositories");
+        let entries = match std::fs::read_dir(&directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(Error::file("read", &directory)(error)),
+        };
+        for entry in entries {
+            let path = entry.map_err(Error::file("read", &directory))?.path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            let state = RepositoryState::load(&path)?;
+            if state.location == location && state.recipient.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Where the states of databases are, one directory each.

@@ -135,6 +135,19 @@ fn before_a_backup_to_one_of_two() -> Moment {
     moment
 }
 
+/// The same in a repository for Litestream, whose names have no times.
+fn before_a_later_backup_for_litestream() -> Moment {
+    let machine = Machine::new();
+    machine.create("wal", 20);
+    machine.context().init_litestream(&lifeboat::Silent).unwrap();
+    let mut moment = Moment { machine, repository: None, backups: Vec::new() };
+    for row in [3, 4] {
+        moment.back_up();
+        moment.machine.change(row);
+    }
+    moment
+}
+
 /// In a child process: one backup that aborts where the environment says.
 #[test]
 fn child() {
@@ -219,6 +232,13 @@ fn aborted_in_a_backup_to_one_of_two_repositories() {
     assert!(operations > 5, "{operations}");
 }
 
+#[test]
+fn aborted_in_a_later_backup_for_litestream() {
+    let moment = before_a_later_backup_for_litestream();
+    let operations = abort_everywhere(&moment, |mut moment, what| moment.assert_goes_on(what));
+    assert!(operations > 5, "{operations}");
+}
+
 /// Fails at every operation in turn instead.
 fn fail_everywhere(moment: &Moment, kind: FaultKind) {
     for at in 0..TOO_MANY {
@@ -270,4 +290,10 @@ fn failed_half_done() {
 #[test]
 fn failed_in_the_first_backup() {
     fail_everywhere(&before_the_first_backup(), FaultKind::Tear);
+}
+
+/// Also where the file came through and only the answer was lost.
+#[test]
+fn failed_half_done_for_litestream() {
+    fail_everywhere(&before_a_later_backup_for_litestream(), FaultKind::Tear);
 }

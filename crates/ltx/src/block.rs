@@ -4,7 +4,7 @@ use lz4_flex::block::{
     CompressTable, compress_into_with_table, decompress_into, get_maximum_output_size,
 };
 
-use crate::PageSize;
+use crate::{Error, PageSize, Result};
 
 /// Flags of a frame whose page is an LZ4 block with its length before it.
 pub(crate) const FLAG_BLOCK: u16 = 0x0001;
@@ -47,8 +47,41 @@ impl BlockCompressor {
     }
 }
 
+/// The LZ4 blocks of pages that follow each other, made before an encoder writes them: compressing
+/// takes longer than all else, and this way other threads can do it.
+#[derive(Debug)]
+pub struct PageBlocks {
+    bytes: Vec<u8>,
+    /// Where each block ends.
+    ends: Vec<usize>,
+}
+
+impl PageBlocks {
+    /// Compresses pages; `pages` holds one after the other.
+    pub fn compress(page_size: PageSize, pages: &[u8]) -> Result<Self> {
+        let mut compressor = BlockCompressor::new(page_size);
+        let count = pages.len() / page_size.bytes();
+        let mut blocks =
+            Self { bytes: Vec::with_capacity(pages.len()), ends: Vec::with_capacity(count) };
+        for page in pages.chunks_exact(page_size.bytes()) {
+            let block = compressor
+                .compress(page)
+                .map_err(|source| Error::Write { offset: blocks.bytes.len() as u64, source })?;
+            blocks.bytes.extend_from_slice(block);
+            blocks.ends.push(blocks.bytes.len());
+        }
+        Ok(blocks)
+    }
+
+    /// The block of the page at this place, from 0; `None` behind the last.
+    pub fn get(&self, at: usize) -> Option<&[u8]> {
+        let start = if at == 0 { 0 } else { *self.ends.get(at - 1)? };
+        self.bytes.get(start..*self.ends.get(at)?)
+    }
+}
+
 /// Decompresses a block that must hold exactly one page; otherwise says what it holds.
-pub(crate) fn decompress(block: &[u8], page: &mut [u8]) -> Result<(), String> {
+pub(crate) fn decompress(block: &[u8], page: &mut [u8]) -> std::result::Result<(), String> {
     match decompress_into(block, page) {
         Ok(length) if length == page.len() => Ok(()),
         Ok(length) => Err(format!("one of {length} bytes")),

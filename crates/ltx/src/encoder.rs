@@ -2,7 +2,9 @@
 
 use std::io::Write;
 
-use crate::block::{BLOCK_FRAME_HEAD, BlockCompressor, FLAG_BLOCK, literal_prefix};
+use crate::block::{
+    BLOCK_FRAME_HEAD, BlockCompressor, FLAG_BLOCK, literal_prefix, max_block_bytes,
+};
 use crate::crc::{Crc, PageShift};
 use crate::index::{Index, MAX_ENTRY_BYTES, frame_length};
 use crate::legacy::{self, FLAG_LEGACY, LEGACY_FRAME_HEAD};
@@ -129,6 +131,34 @@ impl<W: Write> Encoder<W> {
                 LEGACY_FRAME_HEAD
             }
         };
+        self.end_frame(pgno, start, hashed, crc)
+    }
+
+    /// Adds a page whose LZ4 block and hash were made before, as [`PageBlocks`](crate::PageBlocks)
+    /// does. A block or `crc` of another page makes a file that no reader accepts.
+    pub fn write_block(&mut self, pgno: u32, block: &[u8], crc: PageCrc) -> Result<Checksum> {
+        let limit = max_block_bytes(self.header.page_size);
+        if block.len() > limit {
+            let found = format!("page {pgno} in one of {}", block.len());
+            return Err(Error::refused(format!("a block of at most {limit} bytes"), found));
+        }
+        self.admit_number(pgno)?;
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(&block_head(pgno, block.len()));
+        self.buffer.extend_from_slice(block);
+        self.end_frame(pgno, start, BLOCK_FRAME_HEAD, crc)
+    }
+
+    /// Takes account of a frame at the end of the buffer, of which `hashed` bytes and the page count
+    /// for the checksum.
+    #[inline]
+    fn end_frame(
+        &mut self,
+        pgno: u32,
+        start: usize,
+        hashed: usize,
+        crc: PageCrc,
+    ) -> Result<Checksum> {
         self.file_crc.update(&self.buffer[start..start + hashed]);
         self.file_crc.append(crc.get(), self.shift);
         self.index.push(pgno, frame_length(self.buffer.len() - start));
@@ -170,15 +200,20 @@ impl<W: Write> Encoder<W> {
 
     #[inline]
     fn admit(&mut self, pgno: u32, page: &[u8]) -> Result<()> {
-        if self.ended {
-            return Err(Error::Ended);
-        }
         let page_size = self.header.page_size;
         if page.len() != page_size.bytes() {
             return Err(Error::refused(
                 format!("a page of {page_size} bytes"),
                 format!("page {pgno} of {} bytes", page.len()),
             ));
+        }
+        self.admit_number(pgno)
+    }
+
+    #[inline]
+    fn admit_number(&mut self, pgno: u32) -> Result<()> {
+        if self.ended {
+            return Err(Error::Ended);
         }
         self.order.admit(pgno).map_err(|expected| Error::refused(expected, format!("page {pgno}")))
     }

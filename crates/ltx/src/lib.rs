@@ -26,6 +26,7 @@ mod trailer;
 mod txid;
 mod window;
 
+pub use block::PageBlocks;
 pub use checksum::{Checksum, DatabaseChecksum, PageCrc, page_checksum};
 pub use compact::compact;
 pub use decoder::Decoder;

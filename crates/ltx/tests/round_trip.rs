@@ -6,8 +6,8 @@ use std::io::{self, Read};
 
 use common::{CODINGS, Pages, RawFile, decode, encode, page, page_size, range, txid};
 use lifeboat_ltx::{
-    Checksum, ChecksumPlace, DatabaseChecksum, Decoder, Encoder, Error, Header, PageCoding,
-    PageCrc, PageSize, Txid, TxidRange, WalRange, page_checksum,
+    Checksum, ChecksumPlace, DatabaseChecksum, Decoder, Encoder, Error, Header, PageBlocks,
+    PageCoding, PageCrc, PageSize, Txid, TxidRange, WalRange, page_checksum,
 };
 use proptest::prelude::*;
 
@@ -205,4 +205,30 @@ fn short_and_interrupted_reads_do_not_matter() {
         let (file, _) = encode(&Header::new(size, 20, range(1, 1)), coding, &pages).expect("sound");
         assert_eq!(decode(Trickle(&file, 0)).expect("sound").pages, pages);
     }
+}
+
+/// Whoever compresses, on whichever thread: the file is the same.
+#[test]
+fn blocks_compressed_before_give_the_same_file() {
+    let size = page_size(4096);
+    let contents = [vec![7; 4096], page(size, 1), page(size, 2), vec![0; 4096]];
+    let pages: Pages = (1..).zip(contents.clone()).collect();
+    let header = Header::new(size, 4, TxidRange::base(Txid::FIRST));
+    let (expected, _) = encode(&header, PageCoding::Lz4, &pages).expect("well-formed");
+    let blocks = PageBlocks::compress(size, &contents.concat()).expect("memory does not fail");
+    let mut encoder = Encoder::with_coding(Vec::new(), &header, PageCoding::Lz4).expect("sound");
+    for (at, (pgno, page)) in (1..).zip(&contents).enumerate() {
+        let block = blocks.get(at).expect("a block for each page");
+        encoder.write_block(pgno, block, PageCrc::of(page)).expect("in order");
+    }
+    assert_eq!(blocks.get(4), None);
+    assert_eq!(encoder.finish().expect("complete").0, expected);
+
+    let mut encoder = Encoder::new(Vec::new(), &header).expect("sound");
+    let longest = 4096 + 4096 / 255 + 16;
+    let refused = encoder.write_block(1, &vec![0; longest + 1], PageCrc::of(&contents[0]));
+    assert!(matches!(refused, Err(Error::Refused { .. })), "{refused:?}");
+    let block = blocks.get(1).expect("a block");
+    let refused = encoder.write_block(2, block, PageCrc::of(&contents[1]));
+    assert!(matches!(refused, Err(Error::Refused { .. })), "{refused:?}");
 }

@@ -23,17 +23,21 @@
 mod backups;
 mod content;
 mod lineages;
+mod names;
 mod report;
 
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
-pub use self::report::{CheckReport, Finding};
+pub use self::names::check_names;
+pub use self::report::{CheckReport, Finding, LostDatabase};
 
 use self::backups::{BackedUp, Backup, Backups};
 use self::content::{check_way, read_lineage};
 use self::lineages::{Expected, Lineages};
-use crate::sealed::key;
-use crate::{BackupId, Error, LtxFile, Recipient, Repository, Result, Secrets};
+use crate::document::key;
+use crate::wrapping::list;
+use crate::{BackupId, Error, LtxFile, ObjectRef, Recipient, Repository, Result, Secrets, blame};
 
 /// How thoroughly to check.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,7 +66,9 @@ pub fn check(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<CheckReport> {
     let mut report = CheckReport::default();
-    check_keys(repository, secrets, &mut report)?;
+    if repository.form().is_sealed() {
+        check_keys(repository, secrets, &mut report)?;
+    }
     let names = repository.backups()?;
     let ids: HashSet<BackupId> = names.iter().map(|name| name.id).collect();
     let backups = Backups::read(repository, names, secrets, &mut report)?;
@@ -77,9 +83,15 @@ pub fn check(
         }
     }
     for backup in backups.sound {
-        let whole = check_backup(&backup, &lineages, options, &mut report)?;
-        let list = if whole { &mut report.restorable } else { &mut report.lost };
-        list.push(backup.name);
+        let lost = check_backup(&backup, &lineages, &backups.expected, options, &mut report)?;
+        if lost.is_empty() {
+            report.restorable.push(backup.name);
+            continue;
+        }
+        if lost.len() < backup.points.len() {
+            report.lost_databases.extend(lost);
+        }
+        report.lost.push(backup.name);
     }
     report.lost.sort_by(|one, other| other.cmp(one));
     Ok(report)
@@ -95,24 +107,29 @@ fn check_keys(repository: &Repository, secrets: &Secrets, report: &mut CheckRepo
         };
         report.found(&key, error);
     }
-    if Secrets::keys(repository.storage())?.is_empty() {
+    check_identities(repository, report)
+}
+
+fn check_identities(repository: &Repository, report: &mut CheckReport) -> Result<()> {
+    if list(repository.storage())?.is_empty() {
         let location = repository.location();
         report.found(&key("identities")?, Error::NoIdentity { location });
     }
     Ok(())
 }
 
-/// Whether all of a backup can be restored.
+/// What of a backup cannot be restored.
 fn check_backup(
     backup: &Backup,
     lineages: &Lineages,
+    expected: &HashMap<String, ObjectRef>,
     options: CheckOptions,
     report: &mut CheckReport,
-) -> Result<bool> {
-    let mut whole = true;
+) -> Result<Vec<LostDatabase>> {
+    let mut lost = Vec::new();
     for point in &backup.points {
-        if let Err(error) = check_point(point, lineages, options) {
-            whole = false;
+        if let Err(error) = check_point(point, lineages, expected, options) {
+            lost.push(LostDatabase { backup: backup.name.clone(), name: point.name.clone() });
             report.found(&backup.name.key()?, error);
         }
         let pinned = (point.txid, backup.name.id);
@@ -121,13 +138,33 @@ fn check_backup(
             report.corrupt(&point.lineage.pin(pinned.0, pinned.1)?, "it is missing");
         }
     }
-    Ok(whole)
+    Ok(lost)
 }
 
-fn check_point(point: &BackedUp, lineages: &Lineages, options: CheckOptions) -> Result<()> {
+/// Looks for a way to a point as a restore does: around what does not fit, as long as there is one.
+fn check_point(
+    point: &BackedUp,
+    lineages: &Lineages,
+    expected: &HashMap<String, ObjectRef>,
+    options: CheckOptions,
+) -> Result<()> {
     let Some(lineage) = lineages.get(point.lineage.key()) else {
         return Err(Error::corrupt(point.lineage.key(), "it is missing"));
     };
-    let way = lineage.listing.plan(&point.lineage, point.txid)?;
-    if options.read_data { check_way(&way, &lineage.contents, point) } else { Ok(()) }
+    let mut listing = Cow::Borrowed(&lineage.listing);
+    let mut first = None;
+    loop {
+        let way = match listing.plan(&point.lineage, point.txid) {
+            Ok(way) => way,
+            Err(error) => return Err(first.unwrap_or(error)),
+        };
+        if !options.read_data {
+            return Ok(());
+        }
+        let Err(misfit) = check_way(&way, &lineage.contents, point) else { return Ok(()) };
+        let file = blame(&way, misfit.at, expected);
+        let (name, key) = (file.name, file.first_key().clone());
+        first.get_or_insert(misfit.into_error(&key));
+        listing.to_mut().files.retain(|file| file.name != name);
+    }
 }

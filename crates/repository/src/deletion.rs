@@ -1,55 +1,106 @@
 //! `deletions/<time>-<id>.json.zst.age`: what was announced for removal.
-//!
-//! This version removes nothing, but obeys the notices it finds: an object that one of them names
-//! may be gone.
 
 use std::collections::HashSet;
 
 use lifeboat_storage::{Key, Storage};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::sealed::{key, parse_versioned, read_sealed};
-use crate::{BackupId, Error, Result, Secrets, Time};
+use crate::document::{key, parse_versioned, read_document};
+use crate::{BackupId, Error, Form, Result, Secrets, Time};
 
 const DELETION_VERSION: u32 = 1;
 
-#[derive(Deserialize)]
-struct Deletion {
+/// A notice. An object that it names may be gone from `not_before` on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Deletion {
+    version: u32,
+    /// Random; in the form of a backup's.
     id: BackupId,
-    objects: Vec<DeletedObject>,
+    /// Who announces it.
+    #[serde(default)]
+    host: String,
+    created: Time,
+    pub(crate) not_before: Time,
+    /// For people.
+    #[serde(default)]
+    reason: String,
+    pub(crate) objects: Vec<DeletedObject>,
+    /// What takes their place.
+    #[serde(default)]
+    replaced_by: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct DeletedObject {
-    key: String,
+/// An object of a notice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DeletedObject {
+    pub(crate) key: String,
+    #[serde(default)]
+    pub(crate) size: u64,
+}
+
+impl Deletion {
+    pub(crate) fn new(
+        host: &str,
+        created: Time,
+        not_before: Time,
+        reason: &str,
+        objects: Vec<DeletedObject>,
+    ) -> Self {
+        Self {
+            version: DELETION_VERSION,
+            id: BackupId::random(),
+            host: host.to_owned(),
+            created,
+            not_before,
+            reason: reason.to_owned(),
+            objects,
+            replaced_by: Vec::new(),
+        }
+    }
+
+    pub(crate) fn key(&self, form: Form) -> Result<Key> {
+        let suffix = form.document_suffix();
+        key(format!("deletions/{}-{}{suffix}", self.created.name(), self.id))
+    }
+
+    pub(crate) fn read(
+        storage: &dyn Storage,
+        form: Form,
+        key: &Key,
+        secrets: &Secrets,
+    ) -> Result<Self> {
+        let bytes = read_document(storage, key, secrets)?;
+        let deletion: Self = parse_versioned(storage, key, &bytes, DELETION_VERSION)?;
+        if Some(deletion.id) != id_of(form, key) {
+            return Err(Error::corrupt(key, format!("its content belongs to id {}", deletion.id)));
+        }
+        Ok(deletion)
+    }
 }
 
 /// The keys of all notices.
-pub(crate) fn deletions(storage: &dyn Storage) -> Result<Vec<Key>> {
+pub(crate) fn deletions(storage: &dyn Storage, form: Form) -> Result<Vec<Key>> {
     let entries = storage.list(Some(&key("deletions")?))?;
     let keys = entries.into_iter().map(|entry| entry.key);
-    Ok(keys.filter(|key| id_of(key).is_some()).collect())
+    Ok(keys.filter(|key| id_of(form, key).is_some()).collect())
 }
 
 /// Adds what a notice names.
 pub(crate) fn read_deletion(
     storage: &dyn Storage,
+    form: Form,
     key: &Key,
     secrets: &Secrets,
     deleted: &mut HashSet<String>,
 ) -> Result<()> {
-    let bytes = read_sealed(storage, key, secrets)?;
-    let deletion: Deletion = parse_versioned(storage, key, &bytes, DELETION_VERSION)?;
-    if Some(deletion.id) != id_of(key) {
-        return Err(Error::corrupt(key, format!("its content belongs to id {}", deletion.id)));
-    }
+    let deletion = Deletion::read(storage, form, key, secrets)?;
     deleted.extend(deletion.objects.into_iter().map(|object| object.key));
     Ok(())
 }
 
 /// The id in a notice's name; it has the form of a backup's.
-fn id_of(key: &Key) -> Option<BackupId> {
-    let name = key.as_str().strip_prefix("deletions/")?.strip_suffix(".json.zst.age")?;
+fn id_of(form: Form, key: &Key) -> Option<BackupId> {
+    let name = key.as_str().strip_prefix("deletions/")?.strip_suffix(form.document_suffix())?;
     let (time, id) = name.split_once('-')?;
     Time::from_name(time).ok()?;
     id.parse().ok()

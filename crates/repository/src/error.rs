@@ -2,6 +2,8 @@
 
 use lifeboat_storage::Key;
 
+use crate::host_key::fingerprint;
+
 /// The result of an operation on a repository.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -50,6 +52,12 @@ pub enum Error {
         /// Which repository.
         location: String,
     },
+    /// The secret key of a person unlocks nothing.
+    #[error("the identity opens nothing of repository {location}")]
+    WrongIdentity {
+        /// Which repository.
+        location: String,
+    },
     /// No identity is there to unlock.
     #[error("repository {location} holds no identity that a password unlocks")]
     NoIdentity {
@@ -65,6 +73,28 @@ pub enum Error {
         expected: String,
         /// The recipient that stands in the repository now.
         found: String,
+    },
+    /// A manifest is signed with another key than those that are known of its host.
+    #[error(
+        "the key of host {host} has changed: expected {}, found {}",
+        expected.iter().map(|key| fingerprint(key)).collect::<Vec<_>>().join(" or "),
+        fingerprint(found)
+    )]
+    HostKeyChanged {
+        /// The host, as it stands in keys.
+        host: String,
+        /// The public keys that may speak for it.
+        expected: Vec<String>,
+        /// The public key that signed.
+        found: String,
+    },
+    /// Someone else began a generation at the same time.
+    #[error("generation {generation} of repository {location} was begun by someone else meanwhile")]
+    GenerationTaken {
+        /// Which repository.
+        location: String,
+        /// Which generation.
+        generation: u32,
     },
     /// An object is not what it should be.
     #[error("{key} is corrupt: {detail}")]
@@ -146,9 +176,18 @@ impl Error {
             Self::Corrupt { key, .. }
             | Self::Sealed { key, .. }
             | Self::Ltx { key, .. }
-            | Self::Json { key, .. } => Some(key),
+            | Self::Json { key, .. }
+            | Self::Storage(lifeboat_storage::Error::NotFound { key, .. }) => Some(key),
             _ => None,
         }
+    }
+
+    /// Whether it speaks of what is stored: something is damaged or gone, and what does not need it
+    /// may still be whole; or something is signed by who is not believed. Not of a storage that
+    /// fails, of a wrong password, or of the request.
+    pub fn is_damage(&self) -> bool {
+        self.key().is_some()
+            || matches!(self, Self::NotRestorable { .. } | Self::HostKeyChanged { .. })
     }
 
     pub(crate) fn corrupt(key: &Key, detail: impl Into<String>) -> Self {

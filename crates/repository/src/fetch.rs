@@ -1,14 +1,14 @@
-//! Reads an LTX file: its parts in order, verified, unsealed, decompressed.
+//! Reads an LTX file: its parts in order, verified, unsealed, decompressed; or as it is.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
 
 use lifeboat_ltx::Decoder;
-use lifeboat_storage::{Entry, HashingReader, Key, ObjectDigest, Storage, Unsealed, unseal};
+use lifeboat_storage::{Entry, HashingReader, Key, ObjectDigest, Storage, unseal};
 
 use crate::create::digest_of;
-use crate::{Error, LtxFile, ObjectRef, Result, Secrets};
+use crate::{Error, Form, LtxFile, ObjectRef, Result, Secrets};
 
 /// An LTX file being read. Errors in the middle of it come as the decoder's I/O errors;
 /// [`LtxReader::explain`] turns them into what is wrong with which object.
@@ -18,10 +18,14 @@ pub struct LtxReader {
     damage: Arc<Mutex<Option<Error>>>,
 }
 
+/// The bytes of an LTX file.
+pub type LtxStream = Box<dyn Read + Send>;
+
 /// Opens a file for reading.
 ///
 /// Its objects are compared with `expected` (by key) where they stand there. The header must say
-/// what the name says, and `node` is the lineage. Whether the objects are the expected ones, and
+/// what the name says, and `node` is the lineage; Litestream's merges name no node, and whoever
+/// copies its files may lose their times. Whether the objects are the expected ones, and
 /// are whole, is known when [`Decoder::finish`] has succeeded.
 pub fn open_ltx(
     storage: &Arc<dyn Storage>,
@@ -29,7 +33,7 @@ pub fn open_ltx(
     node: u64,
     expected: &HashMap<String, ObjectRef>,
     secrets: &Secrets,
-) -> Result<(Decoder<Unsealed>, LtxReader)> {
+) -> Result<(Decoder<LtxStream>, LtxReader)> {
     let reader = LtxReader { key: file.first_key().clone(), damage: Arc::default() };
     let parts = Parts {
         storage: storage.clone(),
@@ -42,13 +46,19 @@ pub fn open_ltx(
         open: None,
         damage: reader.damage.clone(),
     };
-    let unsealed = unseal(parts, secrets.identities()).map_err(|error| reader.sealed(error))?;
-    let decoder = Decoder::new(unsealed).map_err(|error| reader.explain(error))?;
+    let sealed = Form::of_ltx(file.first_key()).is_sealed();
+    let stream: LtxStream = if sealed {
+        let unsealed = unseal(parts, secrets.identities()).map_err(|error| reader.sealed(error))?;
+        Box::new(unsealed)
+    } else {
+        Box::new(parts)
+    };
+    let decoder = Decoder::new(stream).map_err(|error| reader.explain(error))?;
     let header = decoder.header();
     let name = &file.name;
     let fits = header.range == name.range()
-        && header.timestamp_ms == name.time.millis()
-        && header.node == node;
+        && (header.timestamp_ms == name.time.millis() || !sealed)
+        && (header.node == node || (header.node == 0 && !sealed));
     if !fits {
         let detail = format!(
             "its header says transactions {} at {} of lineage {:016x}",
@@ -79,9 +89,9 @@ impl LtxReader {
         }
         match source {
             // The storage failed, which says nothing about the object.
-            lifeboat_storage::Error::Storage { .. } | lifeboat_storage::Error::NotFound { .. } => {
-                Error::Storage(source)
-            }
+            lifeboat_storage::Error::Storage { .. }
+            | lifeboat_storage::Error::Stream { .. }
+            | lifeboat_storage::Error::NotFound { .. } => Error::Storage(source),
             source => Error::Sealed { key: self.key.clone(), source },
         }
     }
@@ -89,6 +99,21 @@ impl LtxReader {
     fn damage(&self) -> Option<Error> {
         self.damage.lock().ok()?.take()
     }
+}
+
+/// What is wrong with which object of a file that could not be read: `error` names the first one,
+/// whichever part it was.
+pub fn locate_damage(
+    storage: &dyn Storage,
+    file: &LtxFile,
+    expected: &HashMap<String, ObjectRef>,
+    error: Error,
+) -> Error {
+    if file.objects.len() == 1 || !error.is_damage() {
+        return error;
+    }
+    let damaged = damaged_parts(storage, file, expected).into_iter().find(Error::is_damage);
+    damaged.unwrap_or(error)
 }
 
 /// Reads every part of a file by itself: what age refuses somewhere in the whole is in one of them.

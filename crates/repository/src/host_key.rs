@@ -1,16 +1,16 @@
 //! The key with which a host signs its manifests.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 
-use crate::{Error, Result};
+use crate::{BackupName, Error, Result};
 
 /// An Ed25519 key that stays in the state directory of one host.
 pub struct HostKey(SigningKey);
 
-impl std::fmt::Debug for HostKey {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for HostKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "HostKey({})", self.public())
     }
 }
@@ -30,6 +30,27 @@ impl HostKey {
     pub(crate) fn sign(&self, bytes: &[u8]) -> String {
         hex(&self.0.sign(bytes).to_bytes())
     }
+}
+
+/// Knows which keys may sign for a host: that is remembered outside the repository.
+pub trait HostTrust: fmt::Debug + Send + Sync {
+    /// Judges a public key that signed a manifest. Later revisions are written by whoever takes a
+    /// source out of a backup, which need not be its host.
+    fn judge(&self, name: &BackupName, public: &str) -> Judgement;
+}
+
+/// What is to be thought of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// It may sign for the host.
+    Trusted,
+    /// Only these may.
+    Refused(Vec<String>),
+}
+
+/// The beginning of a public key, 128 bits of it, by which people compare keys.
+pub fn fingerprint(public: &str) -> &str {
+    public.get(..32).unwrap_or(public)
 }
 
 /// Whether `signature` is the one of `public` over `bytes`; both as hex digits.

@@ -24,6 +24,22 @@ impl BackupId {
     }
 }
 
+/// The random number of one wrapping of the secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(u64);
+
+impl KeyId {
+    /// A new one.
+    pub fn random() -> Self {
+        Self(random_u64())
+    }
+
+    /// The first eight digits, as listings show it.
+    pub fn short(self) -> String {
+        format!("{:08x}", self.0 >> 32)
+    }
+}
+
 /// The random number of one unbroken chain of transactions: the LTX node id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LineageId(NonZeroU64);
@@ -79,6 +95,20 @@ impl FromStr for BackupId {
     }
 }
 
+impl fmt::Display for KeyId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        hex16(text, "a key id of 16 hex digits").map(Self)
+    }
+}
+
 impl fmt::Display for LineageId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:016x}", self.0)
@@ -131,4 +161,4 @@ macro_rules! in_documents {
     )*};
 }
 
-in_documents!(BackupId, LineageId, RepositoryId);
+in_documents!(BackupId, KeyId, LineageId, RepositoryId);

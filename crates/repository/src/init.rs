@@ -1,14 +1,15 @@
-//! Makes a repository: recipient, identity, marker. It exists once the marker does.
+//! Makes a repository: recipient, identities, marker. It exists once the marker does. One that is not
+//! sealed has only the marker.
 
-use lifeboat_storage::secrecy::SecretString;
 use lifeboat_storage::{Key, Storage};
 
+use crate::document::{key, put_plain_json};
+use crate::ids::random_u64;
 use crate::marker::{MARKER_KEY, Marker};
-use crate::sealed::{key, put_plain_json};
-use crate::{Error, Recipient, Result, Secrets};
+use crate::{Error, Form, Holder, Recipient, Result, Secrets};
 
-/// Makes a repository where none is.
-pub(crate) fn init(storage: &dyn Storage, password: &SecretString, label: &str) -> Result<()> {
+/// Makes a repository where none is, whose secrets these holders, each with a label, can have.
+pub(crate) fn init(storage: &dyn Storage, holders: &[(Holder<'_>, &str)]) -> Result<()> {
     let location = storage.location();
     if storage.stat(&key(MARKER_KEY)?)?.is_some() {
         return Err(Error::AlreadyInitialized { location });
@@ -16,18 +17,40 @@ pub(crate) fn init(storage: &dyn Storage, password: &SecretString, label: &str) 
     refuse_used(storage)?;
     remove_unfinished(storage)?;
     let secrets = Secrets::generate();
-    let recipient = Recipient::new(1, &secrets.recipients()[0]);
+    let recipient = Recipient::new(1, &secrets.newest().to_public());
     let recipient_key = Recipient::key(1)?;
     put_plain_json(storage, &recipient_key, &recipient)?;
     require_create_only(storage, &recipient_key)?;
-    secrets.wrap(storage, password, label)?;
-    put_plain_json(storage, &key(MARKER_KEY)?, &Marker::new())?;
+    for (holder, label) in holders {
+        secrets.wrap(storage, *holder, label)?;
+    }
+    put_plain_json(storage, &key(MARKER_KEY)?, &Marker::new(Form::Sealed))?;
     // Another init at the same time may have taken our keys for an unfinished one's and put its own
     // there: the repository is theirs then, though our marker stands.
     if Recipient::current(storage)?.0 != recipient {
         return Err(Error::AlreadyInitialized { location });
     }
     Ok(())
+}
+
+/// Makes a repository of form `litestream` where none is: its marker is all it has.
+pub(crate) fn init_litestream(storage: &dyn Storage) -> Result<()> {
+    let location = storage.location();
+    if storage.stat(&key(MARKER_KEY)?)?.is_some() {
+        return Err(Error::AlreadyInitialized { location });
+    }
+    refuse_used(storage)?;
+    let probe = key(format!("probe-{:016x}", random_u64()))?;
+    storage.put(&probe, b"written once")?;
+    let refused = require_create_only(storage, &probe);
+    storage.remove(&probe)?;
+    refused?;
+    match put_plain_json(storage, &key(MARKER_KEY)?, &Marker::new(Form::Litestream)) {
+        Err(Error::Storage(lifeboat_storage::Error::Exists { .. })) => {
+            Err(Error::AlreadyInitialized { location })
+        }
+        written => written,
+    }
 }
 
 /// Refuses a location that has no marker, but holds something else. A missing marker alone does

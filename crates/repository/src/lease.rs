@@ -7,7 +7,7 @@ use lifeboat_ltx::Txid;
 use lifeboat_storage::{Key, Storage};
 use serde::{Deserialize, Deserializer};
 
-use crate::sealed::{key, parse_json, read_plain};
+use crate::document::{key, parse_json, read_plain};
 use crate::{DatabaseAddress, Error, LineageId, Result, Time, text};
 
 /// A lineage that was closed, and the last of its transactions that counts.

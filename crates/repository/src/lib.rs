@@ -1,7 +1,7 @@
 //! What lies at a repository's URL; `docs/format.md` describes every byte of it.
 //!
 //! A repository is opened with what lies in the open ([`Repository::open`]: marker and recipient),
-//! which is enough to write. Reading needs [`Secrets`], which a password unlocks.
+//! which is enough to write. Reading needs [`Secrets`], which a password or a person's key unlocks.
 //!
 //! A backup of a database is written as: origin (of a new lineage), LTX file, pin, manifest. Each is
 //! durable before the next, and only the manifest makes a backup.
@@ -9,12 +9,17 @@
 mod check;
 mod create;
 mod deletion;
+mod document;
+mod drill;
 mod error;
 mod fetch;
+mod forget;
+mod form;
 mod host_key;
 mod identity;
 mod ids;
 mod init;
+mod keys;
 mod lease;
 mod ltx_file;
 mod manifest;
@@ -22,21 +27,30 @@ mod marker;
 mod names;
 mod origin;
 mod plan;
+mod prune;
 mod recipient;
 mod repository;
-mod sealed;
+mod retention;
+mod rewrite_key;
+mod rotate;
 pub mod text;
 mod time;
 mod tree;
+mod unlock;
 mod upload;
 mod usage;
+mod wrapping;
 
-pub use check::{CheckOptions, CheckReport, Finding, Progress, check};
+pub use check::{CheckOptions, CheckReport, Finding, LostDatabase, Progress, check, check_names};
+pub use drill::passed_drills;
 pub use error::{Error, Result};
-pub use fetch::{LtxReader, open_ltx};
-pub use host_key::HostKey;
+pub use fetch::{LtxReader, LtxStream, locate_damage, open_ltx};
+pub use forget::{ForgetStep, Known, Wish, forget, plan_forget};
+pub use form::Form;
+pub use host_key::{HostKey, HostTrust, Judgement, fingerprint};
 pub use identity::Secrets;
-pub use ids::{BackupId, LineageId, RepositoryId};
+pub use ids::{BackupId, KeyId, LineageId, RepositoryId};
+pub use keys::{KeyEntry, KeyHolder};
 pub use ltx_file::{LtxFile, LtxName, PART_BYTES};
 pub use manifest::{
     BackupName, DatabaseSource, MANIFEST_VERSION, Manifest, ObjectRef, Problem, Signed, Source,
@@ -44,10 +58,15 @@ pub use manifest::{
 pub use marker::Marker;
 pub use names::{MAX_NAME_BYTES, encode_name};
 pub use origin::{ORIGIN_VERSION, Origin, Parent};
-pub use plan::{Point, plan, points};
+pub use plan::{Point, blame, plan, points};
+pub use prune::{Doomed, GRACE, PruneOptions, PrunePlan, PruneReport, Why, plan_prune, prune};
 pub use recipient::Recipient;
 pub use repository::Repository;
+pub use retention::{Age, Candidate, KeepRules, Limit, Period, Reason, Verdict, has_tags, retain};
+pub use rewrite_key::rewrite_key;
+pub use rotate::{Person, RotatePlan};
 pub use time::Time;
 pub use tree::{DatabaseAddress, LineageAddress, LineageListing};
 pub use upload::{LtxWriter, SealedLtx};
 pub use usage::{DatabaseUsage, Usage, usage};
+pub use wrapping::{Credential, Holder, Wrapping, WrappingName};

@@ -1,19 +1,18 @@
 //! Names of LTX objects, and the parts of large ones.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use lifeboat_ltx::{Txid, TxidRange};
 use lifeboat_storage::{Entry, Key};
 
-use crate::sealed::key;
-use crate::{Result, Time};
+use crate::document::key;
+use crate::{Form, Result, Time};
 
 /// A sealed LTX stream is cut after this many bytes.
 pub const PART_BYTES: u64 = 256 << 20;
 /// The most parts that names can number.
 pub(crate) const MAX_PARTS: u32 = 9_999;
-
-const SUFFIX: &str = ".ltx.zst.age";
 
 /// What the name of an LTX file says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,7 +44,7 @@ impl LtxName {
     }
 
     /// The key of the file, or of a part of it, below a lineage's key.
-    pub(crate) fn key(&self, lineage: &Key, part: Part) -> Result<Key> {
+    pub(crate) fn key(&self, form: Form, lineage: &Key, part: Part) -> Result<Key> {
         let Self { level, min, max, time } = self;
         let part = match part {
             Part::Whole => String::new(),
@@ -53,25 +52,34 @@ impl LtxName {
                 format!(".{number:04}{}", if last { ".last" } else { "" })
             }
         };
-        key(format!("{lineage}/ltx/{level}/{min}-{max}-{}{SUFFIX}{part}", time.name()))
+        let time =
+            if form.names_have_times() { format!("-{}", time.name()) } else { String::new() };
+        let suffix = form.ltx_suffix();
+        key(format!("{lineage}/ltx/{level}/{min}-{max}{time}{suffix}{part}"))
     }
 
-    /// Reads `<level>/<file>` of a key below a lineage's `ltx/`.
-    pub(crate) fn parse(path: &str) -> Option<(Self, Part)> {
+    /// Reads `<level>/<file>` of a key below a lineage's `ltx/`; `modified` is the object's time.
+    pub(crate) fn parse(form: Form, path: &str, modified: SystemTime) -> Option<(Self, Part)> {
         let (level, file) = path.split_once('/')?;
         let level: u8 = match level.as_bytes() {
             [digit @ b'0'..=b'9'] => digit - b'0',
             _ => return None,
         };
-        let (stem, part) = file.split_once(SUFFIX)?;
+        let (stem, part) = file.split_once(form.ltx_suffix())?;
         let mut fields = stem.splitn(3, '-');
         let min: Txid = fields.next()?.parse().ok()?;
         let max: Txid = fields.next()?.parse().ok()?;
-        let time = Time::from_name(fields.next()?).ok()?;
         if min > max {
             return None;
         }
-        Some((Self { level, min, max, time }, parse_part(part)?))
+        let (time, part) = match (form, fields.next()) {
+            (Form::Sealed, Some(time)) => (Time::from_name(time).ok()?, parse_part(part)?),
+            (Form::Litestream, None) if part.is_empty() => {
+                (Time::from_system(modified), Part::Whole)
+            }
+            _ => return None,
+        };
+        Some((Self { level, min, max, time }, part))
     }
 }
 
@@ -107,7 +115,7 @@ impl LtxFile {
     }
 
     /// Its first object, which names it in messages.
-    pub(crate) fn first_key(&self) -> &Key {
+    pub fn first_key(&self) -> &Key {
         &self.objects[0].key
     }
 }
@@ -158,10 +166,15 @@ mod tests {
     use std::time::SystemTime;
 
     use super::{Entry, LtxName, Part, assemble};
-    use crate::sealed::key;
+    use crate::document::key;
+    use crate::{Form, Time};
+
+    fn parse(path: &str) -> Option<(LtxName, Part)> {
+        LtxName::parse(Form::Sealed, path, SystemTime::UNIX_EPOCH)
+    }
 
     fn object(path: &str, size: u64) -> (LtxName, Part, Entry) {
-        let (name, part) = LtxName::parse(path).unwrap();
+        let (name, part) = parse(path).unwrap();
         let key = key(format!("databases/h/n/0000000000000001/ltx/{path}")).unwrap();
         (name, part, Entry { key, size, modified: SystemTime::UNIX_EPOCH })
     }
@@ -172,14 +185,39 @@ mod tests {
     fn names_are_read_as_they_are_written() {
         for suffix in ["", ".0001", ".0002.last", ".9999.last"] {
             let path = format!("{STEM}{suffix}");
-            let (name, part) = LtxName::parse(&path).unwrap();
+            let (name, part) = parse(&path).unwrap();
             let lineage = key("databases/h/n/0000000000000001").unwrap();
-            let written = name.key(&lineage, part).unwrap();
+            let written = name.key(Form::Sealed, &lineage, part).unwrap();
             assert_eq!(written.as_str(), format!("{lineage}/ltx/{path}"));
         }
         for suffix in [".1", ".0000", ".last", ".0001.first", "0001", ".0001.last.last", ".00001"] {
-            assert!(LtxName::parse(&format!("{STEM}{suffix}")).is_none(), "{suffix}");
+            assert!(parse(&format!("{STEM}{suffix}")).is_none(), "{suffix}");
         }
+    }
+
+    /// Litestream's own pattern, and nothing beside it; the time is the store's.
+    #[test]
+    fn plain_names_are_litestreams() {
+        let modified = Time::from_millis(1_795_229_340_123);
+        let parse = |path: &str| LtxName::parse(Form::Litestream, path, modified.system());
+        let path = "0/0000000000000002-000000000000000a.ltx";
+        let (name, part) = parse(path).unwrap();
+        assert_eq!((name.min.get(), name.max.get(), name.time), (2, 10, modified));
+        let lineage = key("databases/h/n/0000000000000001").unwrap();
+        let written = name.key(Form::Litestream, &lineage, part).unwrap();
+        assert_eq!(written.as_str(), format!("{lineage}/ltx/{path}"));
+        for foreign in [
+            STEM,
+            "0/0000000000000002-000000000000000a-20261121T024900.123Z.ltx",
+            "0/0000000000000002-000000000000000a.ltx.tmp",
+            "0/0000000000000002-000000000000000a.ltx.0001",
+            "0/000000000000000a-0000000000000002.ltx",
+            "0/2-a.ltx",
+            "10/0000000000000002-000000000000000a.ltx",
+        ] {
+            assert!(parse(foreign).is_none(), "{foreign}");
+        }
+        assert!(LtxName::parse(Form::Sealed, path, modified.system()).is_none());
     }
 
     #[test]

@@ -6,15 +6,15 @@ use lifeboat_ltx::{Checksum, Txid};
 use lifeboat_storage::{Key, Storage, x25519};
 use serde::{Deserialize, Serialize};
 
+use crate::document::{key, parse_json, parse_versioned, put_document, read_document, to_json};
 use crate::host_key::{HostKey, verify};
 use crate::names::is_encoded_name;
-use crate::sealed::{key, parse_json, parse_versioned, put_sealed, read_sealed, to_json};
-use crate::{BackupId, Error, LineageId, Result, Secrets, Time, encode_name, text};
+use crate::{
+    BackupId, DatabaseAddress, Error, Form, LineageId, Result, Secrets, Time, encode_name, text,
+};
 
 /// The version of the document that this program writes, and the newest it reads.
 pub const MANIFEST_VERSION: u32 = 1;
-
-const SUFFIX: &str = ".json.zst.age";
 
 /// A backup: which source stood at which point.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,9 @@ pub struct Manifest {
     /// Sources that could not be read. Not empty: the backup is partial.
     #[serde(default)]
     pub problems: Vec<Problem>,
+    /// Names of sources that this backup held once, and that were taken out of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forgotten: Vec<String>,
     /// The sources.
     pub sources: Vec<Source>,
 }
@@ -69,6 +72,11 @@ pub enum Source {
 }
 
 impl Source {
+    /// Its name; `None` where its kind is not known.
+    pub fn name(&self) -> Option<&String> {
+        self.database().map(|database| &database.name)
+    }
+
     /// The database, if it is one.
     pub fn database(&self) -> Option<&DatabaseSource> {
         match self {
@@ -171,14 +179,19 @@ pub struct BackupName {
     pub revision: u32,
     /// The host as it is encoded in keys.
     pub host: String,
+    /// Of the repository.
+    pub form: Form,
 }
 
 impl BackupName {
-    /// Reads a key below `backups/`; `None` for any other.
+    /// Reads a key below `backups/`, of either form; `None` for any other.
     pub fn parse(key: &Key) -> Option<Self> {
         let rest = key.as_str().strip_prefix("backups/")?;
         let (host, file) = rest.split_once('/').filter(|(host, _)| is_encoded_name(host))?;
-        let (stem, revision) = file.strip_suffix(SUFFIX)?.rsplit_once('.')?;
+        let suffixed =
+            |form: Form| file.strip_suffix(form.document_suffix()).map(|stem| (form, stem));
+        let (form, stem) = suffixed(Form::Sealed).or_else(|| suffixed(Form::Litestream))?;
+        let (stem, revision) = stem.rsplit_once('.')?;
         let (started, id) = stem.rsplit_once('-')?;
         let digits = revision.bytes().all(|byte| byte.is_ascii_digit());
         Some(Self {
@@ -186,35 +199,58 @@ impl BackupName {
             id: id.parse().ok()?,
             revision: revision.parse().ok().filter(|_| digits && !revision.starts_with('0'))?,
             host: host.to_owned(),
+            form,
         })
     }
 
     /// The key of the manifest.
     pub fn key(&self) -> Result<Key> {
-        let Self { started, id, revision, host } = self;
-        key(format!("backups/{host}/{}-{id}.{revision}{SUFFIX}", started.name()))
+        let Self { started, id, revision, host, form } = self;
+        let suffix = form.document_suffix();
+        key(format!("backups/{host}/{}-{id}.{revision}{suffix}", started.name()))
     }
 }
 
 impl Manifest {
-    /// Its name.
-    pub fn name(&self) -> Result<BackupName> {
+    /// Its name in a repository of this form.
+    pub fn name(&self, form: Form) -> Result<BackupName> {
         Ok(BackupName {
             started: self.started,
             id: self.id,
             revision: self.revision,
             host: encode_name(&self.host)?,
+            form,
         })
+    }
+
+    /// The next revision, without some of its sources; `None` if it has none of them.
+    pub(crate) fn without(&self, names: &[String]) -> Option<Self> {
+        let mut next = self.clone();
+        next.sources.retain(|source| !source.name().is_some_and(|name| names.contains(name)));
+        let taken = self.sources.iter().filter_map(Source::name);
+        next.forgotten.extend(taken.filter(|name| names.contains(name)).cloned());
+        next.revision += 1;
+        (next.sources.len() < self.sources.len()).then_some(next)
+    }
+
+    /// The keys of the pins it needs.
+    pub(crate) fn pins(&self) -> Result<Vec<Key>> {
+        let databases = self.sources.iter().filter_map(Source::database);
+        let pin = |source: &DatabaseSource| {
+            let database = DatabaseAddress::new(&self.host, &source.name)?;
+            database.lineage(source.lineage)?.pin(source.txid, self.id)
+        };
+        databases.map(pin).collect()
     }
 
     /// Signs, seals and writes it: from here on the backup exists.
     pub(crate) fn write(
         &self,
         storage: &dyn Storage,
-        recipient: &x25519::Recipient,
+        recipient: Option<&x25519::Recipient>,
         host_key: &HostKey,
     ) -> Result<()> {
-        let name = self.name()?;
+        let name = self.name(Form::of_recipient(recipient))?;
         let key = name.key()?;
         if BackupName::parse(&key) != Some(name) {
             return Err(Error::corrupt(&key, "no manifest can have this name"));
@@ -230,7 +266,7 @@ impl Manifest {
         let line = SignatureLine { key: host_key.public(), signature };
         lines.extend(to_json(&key, &line)?);
         lines.push(b'\n');
-        put_sealed(storage, &key, &lines, recipient)
+        put_document(storage, &key, &lines, recipient)
     }
 
     /// Reads and verifies one.
@@ -240,7 +276,7 @@ impl Manifest {
         secrets: &Secrets,
     ) -> Result<Signed> {
         let key = name.key()?;
-        let text = read_sealed(storage, &key, secrets)?;
+        let text = read_document(storage, &key, secrets)?;
         let Some(end) = text.iter().position(|byte| *byte == b'\n') else {
             return Err(Error::corrupt(&key, "it has no signature"));
         };
@@ -252,7 +288,7 @@ impl Manifest {
             return Err(Error::corrupt(&key, "its signature does not fit its content"));
         }
         let manifest: Self = parse_versioned(storage, &key, signed, MANIFEST_VERSION)?;
-        if manifest.name()? != *name {
+        if manifest.name(name.form)? != *name {
             return Err(Error::corrupt(&key, "its content belongs to another name"));
         }
         Ok(Signed { manifest, key: line.key })

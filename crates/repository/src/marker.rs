@@ -3,8 +3,8 @@
 use lifeboat_storage::Storage;
 use serde::{Deserialize, Serialize};
 
-use crate::sealed::{key, parse_json, read_plain};
-use crate::{Error, RepositoryId, Result, Time};
+use crate::document::{key, parse_json, read_plain};
+use crate::{Error, Form, RepositoryId, Result, Time};
 
 /// The format version this program writes, and the newest it reads.
 pub(crate) const FORMAT_VERSION: u32 = 1;
@@ -18,8 +18,8 @@ pub struct Marker {
     pub lifeboat: u32,
     /// The repository's id.
     pub id: RepositoryId,
-    /// `sealed`; `litestream` is known and not supported yet.
-    pub form: String,
+    /// How its objects are named and encoded.
+    pub form: Form,
     /// Features that a reader must know.
     pub read: Vec<String>,
     /// Features that a writer must know.
@@ -29,35 +29,36 @@ pub struct Marker {
 }
 
 impl Marker {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(form: Form) -> Self {
         Self {
             lifeboat: FORMAT_VERSION,
             id: RepositoryId::random(),
-            form: "sealed".to_owned(),
+            form,
             read: Vec::new(),
             write: Vec::new(),
             created: Time::now(),
         }
     }
 
-    /// Reads the marker, and refuses what this version cannot read. The version is looked at
-    /// first: a newer marker may have another shape.
+    /// Reads the marker, and refuses what this version cannot read. Version and form are looked at
+    /// first: another marker may have another shape.
     pub(crate) fn read(storage: &dyn Storage) -> Result<Self> {
         #[derive(Deserialize)]
-        struct Version {
+        struct Shape {
             lifeboat: u64,
+            form: Option<String>,
         }
         let key = key(MARKER_KEY)?;
         let bytes = read_plain(storage, &key)?;
         let unknown = |feature| Error::UnknownFeature { location: storage.location(), feature };
-        let Version { lifeboat } = parse_json(&key, &bytes)?;
+        let Shape { lifeboat, form } = parse_json(&key, &bytes)?;
         if lifeboat > u64::from(FORMAT_VERSION) {
             return Err(unknown(format!("format version {lifeboat}")));
         }
-        let marker: Self = parse_json(&key, &bytes)?;
-        if marker.form != "sealed" {
-            return Err(unknown(format!("form {}", marker.form)));
+        if let Some(form) = form.filter(|form| Form::of_name(form).is_none()) {
+            return Err(unknown(format!("form {form}")));
         }
+        let marker: Self = parse_json(&key, &bytes)?;
         marker.read.first().map_or(Ok(()), |feature| Err(unknown(feature.clone())))?;
         Ok(marker)
     }

@@ -4,8 +4,8 @@ use lifeboat_ltx::Txid;
 use lifeboat_storage::Storage;
 use serde::{Deserialize, Serialize};
 
-use crate::sealed::{parse_versioned, read_sealed};
-use crate::{DatabaseAddress, Error, LineageAddress, LineageId, Result, Secrets, Time, text};
+use crate::document::{parse_versioned, read_document};
+use crate::{DatabaseAddress, Error, Form, LineageAddress, LineageId, Result, Secrets, Time, text};
 
 /// The version of the document that this program writes, and the newest it reads.
 pub const ORIGIN_VERSION: u32 = 1;
@@ -47,11 +47,12 @@ impl Origin {
     /// Reads the origin of a lineage. It does not name its lineage, but must name the database.
     pub(crate) fn read(
         storage: &dyn Storage,
+        form: Form,
         lineage: &LineageAddress,
         secrets: &Secrets,
     ) -> Result<Self> {
-        let key = lineage.origin()?;
-        let bytes = read_sealed(storage, &key, secrets)?;
+        let key = lineage.origin(form)?;
+        let bytes = read_document(storage, &key, secrets)?;
         let origin: Self = parse_versioned(storage, &key, &bytes, ORIGIN_VERSION)?;
         if DatabaseAddress::new(&origin.host, &origin.name)? != *lineage.database() {
             let detail = format!("it names database {:?} of {:?}", origin.name, origin.host);

@@ -1,10 +1,11 @@
 //! Which LTX files lead to a transaction: decided from names alone.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 
 use lifeboat_ltx::Txid;
 
-use crate::{LtxFile, LtxName, Time};
+use crate::{LtxFile, LtxName, ObjectRef, Time};
 
 /// A transaction that can be restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +56,21 @@ fn better<'a>(one: &'a LtxFile, other: &'a LtxFile) -> &'a LtxFile {
     })
 }
 
+/// The file to leave out when `way[at]` does not fit what the files before it lead to.
+///
+/// Each of them was sound by itself, so one was made wrong. The last one that no manifest vouches
+/// for is the likeliest: whoever writes to the storage can add such a file. Else it is `way[at]`.
+pub fn blame<'a>(
+    way: &[&'a LtxFile],
+    at: usize,
+    expected: &HashMap<String, ObjectRef>,
+) -> &'a LtxFile {
+    let vouched = |file: &LtxFile| {
+        file.objects.iter().all(|object| expected.contains_key(object.key.as_str()))
+    };
+    way[..=at].iter().copied().rfind(|file| !vouched(file)).unwrap_or(way[at])
+}
+
 /// Every point that the files lead to, oldest first. Where several files end at one transaction,
 /// the time of the oldest.
 pub fn points(files: &[LtxFile]) -> Vec<Point> {
@@ -78,9 +94,11 @@ mod tests {
     use lifeboat_ltx::Txid;
     use lifeboat_storage::Entry;
 
-    use super::{plan, points};
-    use crate::sealed::key;
-    use crate::{LtxFile, LtxName, Time};
+    use super::{blame, plan, points};
+    use crate::document::key;
+    use crate::{LtxFile, LtxName, ObjectRef, Time};
+
+    type Files = &'static [(u8, u64, u64)];
 
     fn file(&(level, min, max): &(u8, u64, u64)) -> LtxFile {
         let time = Time::from_millis(i64::try_from(max * 1000).unwrap());
@@ -94,7 +112,6 @@ mod tests {
 
     #[test]
     fn the_furthest_file_is_taken() {
-        type Files = &'static [(u8, u64, u64)];
         let cases: &[(Files, u64, Result<Files, u64>)] = &[
             (&[(9, 1, 1)], 1, Ok(&[(9, 1, 1)])),
             (&[(9, 1, 1), (0, 2, 2), (0, 3, 3)], 3, Ok(&[(9, 1, 1), (0, 2, 2), (0, 3, 3)])),
@@ -115,6 +132,62 @@ mod tests {
                 .map_err(|reached| reached.map_or(0, Txid::get));
             let expected = expected.map(|files| files.iter().map(file).collect::<Vec<_>>());
             assert_eq!(found, expected, "{given:?} to {target}");
+        }
+    }
+
+    /// What a restore does: each file that turns out to be damaged is left out of the next plan.
+    #[test]
+    fn damage_is_gone_around() {
+        const FILES: Files =
+            &[(9, 1, 1), (0, 2, 2), (0, 3, 3), (1, 2, 3), (9, 1, 3), (0, 4, 4), (8, 3, 4)];
+        let cases: &[(Files, u64, Result<Files, u64>)] = &[
+            (&[], 4, Ok(&[(9, 1, 3), (8, 3, 4)])),
+            (&[(8, 3, 4)], 4, Ok(&[(9, 1, 3), (0, 4, 4)])),
+            (&[(9, 1, 3)], 4, Ok(&[(9, 1, 1), (1, 2, 3), (8, 3, 4)])),
+            (&[(9, 1, 3), (1, 2, 3)], 4, Ok(&[(9, 1, 1), (0, 2, 2), (8, 3, 4)])),
+            (
+                &[(9, 1, 3), (1, 2, 3), (8, 3, 4)],
+                4,
+                Ok(&[(9, 1, 1), (0, 2, 2), (0, 3, 3), (0, 4, 4)]),
+            ),
+            (&[(9, 1, 3), (9, 1, 1)], 4, Err(0)),
+            (&[(0, 4, 4), (8, 3, 4)], 4, Err(3)),
+            (&[(9, 1, 3), (0, 2, 2)], 2, Err(1)),
+            (&[(9, 1, 1)], 1, Err(0)),
+        ];
+        for (damaged, target, expected) in cases {
+            let sound = FILES.iter().filter(|one| !damaged.contains(one));
+            let files: Vec<_> = sound.map(file).collect();
+            let found = plan(&files, Txid::new(*target).unwrap());
+            let found = found
+                .map(|files| files.into_iter().cloned().collect::<Vec<_>>())
+                .map_err(|reached| reached.map_or(0, Txid::get));
+            let expected = expected.map(|files| files.iter().map(file).collect::<Vec<_>>());
+            assert_eq!(found, expected, "to {target} without {damaged:?}");
+        }
+    }
+
+    #[test]
+    fn what_no_manifest_names_is_blamed_first() {
+        let files: Vec<_> = [(9, 1, 1), (0, 2, 2), (0, 3, 3)].iter().map(file).collect();
+        let way: Vec<&LtxFile> = files.iter().collect();
+        let cases: &[(&[usize], usize, usize)] = &[
+            (&[0, 1, 2], 2, 2),
+            (&[0, 1, 2], 1, 1),
+            (&[1, 2], 2, 0),
+            (&[0, 1], 1, 1),
+            (&[0, 2], 2, 1),
+            (&[2], 2, 1),
+            (&[], 2, 2),
+            (&[0, 1], 0, 0),
+        ];
+        for (vouched, at, blamed) in cases {
+            let expected = vouched.iter().map(|number| {
+                let key = files[*number].objects[0].key.to_string();
+                (key.clone(), ObjectRef { key, size: 1, sha256: String::new() })
+            });
+            let found = blame(&way, *at, &expected.collect());
+            assert_eq!(found, &files[*blamed], "{vouched:?} at {at}");
         }
     }
 

@@ -3,7 +3,7 @@
 use lifeboat_storage::{Key, Storage, x25519};
 use serde::{Deserialize, Serialize};
 
-use crate::sealed::{key, parse_json, read_plain};
+use crate::document::{key, parse_json, put_plain_json, read_plain};
 use crate::{Error, Result, Time};
 
 /// The public key of one generation.
@@ -24,6 +24,19 @@ impl Recipient {
 
     pub(crate) fn key(generation: u32) -> Result<Key> {
         key(format!("recipients/{generation:04}.json"))
+    }
+
+    /// Begins a generation, the current one from now on.
+    ///
+    /// [`Error::GenerationTaken`] if another has begun it.
+    pub(crate) fn begin(&self, storage: &dyn Storage) -> Result<()> {
+        match put_plain_json(storage, &Self::key(self.generation)?, self) {
+            Err(Error::Storage(lifeboat_storage::Error::Exists { .. })) => {
+                let (location, generation) = (storage.location(), self.generation);
+                Err(Error::GenerationTaken { location, generation })
+            }
+            written => written,
+        }
     }
 
     /// The recipient of the highest generation, and the key to seal with.

@@ -7,16 +7,19 @@ use lifeboat_ltx::Txid;
 use lifeboat_storage::secrecy::SecretString;
 use lifeboat_storage::{Child, Key, Storage, x25519};
 
-use crate::create::create;
-use crate::init::{init, refuse_used};
+use crate::create::{create, digest_of};
+use crate::deletion::Deletion;
+use crate::document::{key, put_document, to_json};
+use crate::form::Layout;
+use crate::init::{init, init_litestream, refuse_used};
 use crate::lease::fences;
 use crate::marker::Marker;
 use crate::names::is_encoded_name;
-use crate::sealed::{key, put_sealed, to_json};
+use crate::unlock::unlock;
 use crate::{
-    BackupId, BackupName, DatabaseAddress, Error, HostKey, LineageAddress, LineageId,
-    LineageListing, LtxName, LtxWriter, Manifest, Origin, PART_BYTES, Recipient, Result, Secrets,
-    Signed,
+    BackupId, BackupName, Credential, DatabaseAddress, Error, Form, Holder, HostKey, HostTrust,
+    Judgement, LineageAddress, LineageId, LineageListing, LtxName, LtxWriter, Manifest, ObjectRef,
+    Origin, PART_BYTES, Recipient, Result, Secrets, Signed,
 };
 
 /// A repository, opened with what lies in the open: enough to write to it.
@@ -27,17 +30,32 @@ pub struct Repository {
     /// Read when it is needed: with secrets, a repository can be read without it.
     recipient: OnceLock<(Recipient, x25519::Recipient)>,
     part_bytes: u64,
+    trust: Option<Arc<dyn HostTrust>>,
 }
 
 impl Repository {
     /// Makes a repository whose secrets `password` unlocks; `label` names the password in listings.
+    /// [`Repository::init_for`] says what can go wrong.
+    pub fn init(storage: Arc<dyn Storage>, password: &SecretString, label: &str) -> Result<Self> {
+        Self::init_for(storage, &[(Holder::Password(password), label)])
+    }
+
+    /// Makes a repository whose secrets these holders can have; their labels name them in listings.
     ///
     /// The marker is written last: what a crash leaves before it is no repository, and is replaced.
     ///
     /// [`Error::AlreadyInitialized`], [`Error::PlainRestic`], [`Error::Overwrites`];
     /// [`Error::Corrupt`] if there is no marker, but data.
-    pub fn init(storage: Arc<dyn Storage>, password: &SecretString, label: &str) -> Result<Self> {
-        init(&storage, password, label)?;
+    pub fn init_for(storage: Arc<dyn Storage>, holders: &[(Holder<'_>, &str)]) -> Result<Self> {
+        init(&storage, holders)?;
+        Self::open(storage)
+    }
+
+    /// Makes a repository of form `litestream`, in which nothing is sealed.
+    ///
+    /// Errors as for [`Repository::init`].
+    pub fn init_litestream(storage: Arc<dyn Storage>) -> Result<Self> {
+        init_litestream(&storage)?;
         Self::open(storage)
     }
 
@@ -54,7 +72,7 @@ impl Repository {
             Err(error) => Err(error),
             Ok(marker) => {
                 let recipient = OnceLock::new();
-                Ok(Self { storage, marker, recipient, part_bytes: PART_BYTES })
+                Ok(Self { storage, marker, recipient, part_bytes: PART_BYTES, trust: None })
             }
         }
     }
@@ -65,6 +83,13 @@ impl Repository {
     #[must_use]
     pub fn with_part_bytes(mut self, part_bytes: u64) -> Self {
         self.part_bytes = part_bytes;
+        self
+    }
+
+    /// Reads manifests only if `trust` lets their keys sign for their hosts. Without it any key may.
+    #[must_use]
+    pub fn with_trust(mut self, trust: Arc<dyn HostTrust>) -> Self {
+        self.trust = Some(trust);
         self
     }
 
@@ -83,6 +108,11 @@ impl Repository {
         &self.marker
     }
 
+    /// How its objects are named and encoded.
+    pub fn form(&self) -> Form {
+        self.marker.form
+    }
+
     /// Whom new objects are sealed for. It is read at the first call and kept.
     pub fn recipient(&self) -> Result<&Recipient> {
         Ok(&self.sealing()?.0)
@@ -96,37 +126,60 @@ impl Repository {
         Ok(self.recipient.get_or_init(|| current))
     }
 
-    /// The key to seal with, for whoever may write.
-    fn sealing_key(&self) -> Result<&x25519::Recipient> {
+    /// The key to seal with, for whoever may write; `None` where nothing is sealed.
+    fn sealing_key(&self) -> Result<Option<&x25519::Recipient>> {
         self.require_writable()?;
-        Ok(&self.sealing()?.1)
+        if self.form().is_sealed() { Ok(Some(&self.sealing()?.1)) } else { Ok(None) }
     }
 
     /// Unlocks the secrets, and makes sure that they open what is sealed from now on.
     ///
-    /// [`Error::WrongPassword`], [`Error::NoIdentity`], [`Error::RecipientChanged`].
-    pub fn unlock(&self, password: &SecretString) -> Result<Secrets> {
-        let secrets = self.unlock_to_read(password)?;
+    /// [`Error::WrongPassword`], [`Error::WrongIdentity`], [`Error::NoIdentity`],
+    /// [`Error::RecipientChanged`].
+    pub fn unlock<'a>(&self, with: impl Into<Credential<'a>>) -> Result<Secrets> {
+        let secrets = self.unlock_to_read(with)?;
         self.require_own_recipient(&secrets)?;
         Ok(secrets)
     }
 
     /// Unlocks the secrets, whatever has become of the recipient: what was sealed for them before
     /// is still there to read.
-    pub fn unlock_to_read(&self, password: &SecretString) -> Result<Secrets> {
-        Secrets::unlock(&self.storage, password)
+    pub fn unlock_to_read<'a>(&self, with: impl Into<Credential<'a>>) -> Result<Secrets> {
+        let current = match self.recipient() {
+            Ok(current) => Some(current.recipient.as_str()),
+            // That the storage fails says nothing about the recipient.
+            Err(error @ Error::Storage(lifeboat_storage::Error::Storage { .. })) => {
+                return Err(error);
+            }
+            Err(_) => None,
+        };
+        unlock(&self.storage, with.into(), current)
     }
 
     /// Refuses a recipient whose secret is not among these: what is sealed for it cannot be read.
     pub fn require_own_recipient(&self, secrets: &Secrets) -> Result<()> {
         let found = &self.recipient()?.recipient;
-        let own = secrets.recipients().iter().map(ToString::to_string).collect::<Vec<_>>();
-        if own.contains(found) {
+        if secrets.hold(found) {
             return Ok(());
         }
         Err(Error::RecipientChanged {
             location: self.location(),
-            expected: own.last().cloned().unwrap_or_default(),
+            expected: secrets.newest().to_public().to_string(),
+            found: found.clone(),
+        })
+    }
+
+    /// Refuses a recipient that has come in the place of `former`, unless whoever wrapped its secret
+    /// had that of `former` too. A person's key needs this: anyone can wrap secrets of their own for
+    /// it.
+    pub fn require_successor(&self, secrets: &Secrets, former: &str) -> Result<()> {
+        let found = &self.recipient()?.recipient;
+        if secrets.has_generation(former) && secrets.has_generation(found) {
+            return Ok(());
+        }
+        Err(Error::RecipientChanged {
+            location: self.location(),
+            expected: former.to_owned(),
             found: found.clone(),
         })
     }
@@ -172,25 +225,32 @@ impl Repository {
     /// What a lineage holds, without what a lease fences off.
     pub fn listing(&self, lineage: &LineageAddress) -> Result<LineageListing> {
         let entries = self.storage.list(Some(lineage.key()))?;
-        let mut listing = LineageListing::of(lineage, entries, self.part_bytes);
+        let mut listing = LineageListing::of(lineage, entries, self.layout());
         listing.obey(lineage.id(), &fences(&self.storage, lineage.database())?);
         Ok(listing)
     }
 
-    /// How large all parts of a file but the last are.
-    pub(crate) fn part_bytes(&self) -> u64 {
-        self.part_bytes
+    /// How LTX files lie in a lineage.
+    pub(crate) fn layout(&self) -> Layout {
+        Layout { form: self.form(), part_bytes: self.part_bytes }
+    }
+
+    /// Reads an object to its end and names it by its content.
+    pub fn object(&self, object: &Key) -> Result<ObjectRef> {
+        let digest = digest_of(&self.storage, object)?;
+        let sha256 = digest.sha256_hex();
+        Ok(ObjectRef { key: object.to_string(), size: digest.size, sha256 })
     }
 
     /// Begins a lineage.
     pub fn write_origin(&self, lineage: &LineageAddress, origin: &Origin) -> Result<()> {
-        let key = lineage.origin()?;
-        put_sealed(&self.storage, &key, &to_json(&key, origin)?, self.sealing_key()?)
+        let key = lineage.origin(self.form())?;
+        put_document(&self.storage, &key, &to_json(&key, origin)?, self.sealing_key()?)
     }
 
     /// Reads the origin of a lineage.
     pub fn origin(&self, lineage: &LineageAddress, secrets: &Secrets) -> Result<Origin> {
-        Origin::read(&self.storage, lineage, secrets)
+        Origin::read(&self.storage, self.form(), lineage, secrets)
     }
 
     /// Begins an LTX file.
@@ -214,20 +274,47 @@ impl Repository {
 
     /// The names of all backups in their highest revision, newest first.
     pub fn backups(&self) -> Result<Vec<BackupName>> {
-        let entries = self.storage.list(Some(&key("backups")?))?;
         let mut newest = BTreeMap::new();
-        for name in entries.iter().filter_map(|entry| BackupName::parse(&entry.key)) {
+        let form = self.form();
+        for name in self.revisions()? {
             let revision = newest.entry((name.started, name.id, name.host.clone())).or_insert(0);
             *revision = name.revision.max(*revision);
         }
         let names = newest.into_iter().rev();
         Ok(names
-            .map(|((started, id, host), revision)| BackupName { started, id, revision, host })
+            .map(|((started, id, host), revision)| BackupName { started, id, revision, host, form })
             .collect())
     }
 
+    /// The names of all manifests, former revisions included.
+    pub(crate) fn revisions(&self) -> Result<Vec<BackupName>> {
+        let entries = self.storage.list(Some(&key("backups")?))?;
+        let names = entries.iter().filter_map(|entry| BackupName::parse(&entry.key));
+        Ok(names.filter(|name| name.form == self.form()).collect())
+    }
+
+    /// Announces what will be removed.
+    pub(crate) fn write_deletion(&self, deletion: &Deletion) -> Result<()> {
+        let key = deletion.key(self.form())?;
+        put_document(&self.storage, &key, &to_json(&key, deletion)?, self.sealing_key()?)
+    }
+
     /// Reads and verifies a manifest.
+    ///
+    /// [`Error::HostKeyChanged`] if its key is not trusted to sign for its host.
     pub fn manifest(&self, name: &BackupName, secrets: &Secrets) -> Result<Signed> {
+        let signed = self.manifest_of_anyone(name, secrets)?;
+        let trust = self.trust.as_ref();
+        match trust.map_or(Judgement::Trusted, |trust| trust.judge(name, &signed.key)) {
+            Judgement::Trusted => Ok(signed),
+            Judgement::Refused(expected) => {
+                Err(Error::HostKeyChanged { host: name.host.clone(), expected, found: signed.key })
+            }
+        }
+    }
+
+    /// Reads a manifest whose signature fits, whoever made it: to show whose it is.
+    pub fn manifest_of_anyone(&self, name: &BackupName, secrets: &Secrets) -> Result<Signed> {
         Manifest::read(&self.storage, name, secrets)
     }
 }

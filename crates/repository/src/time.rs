@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,17 @@ impl Time {
     pub fn from_millis(millis: i64) -> Self {
         let last = Timestamp::MAX.as_second() * 1000;
         Self(Timestamp::from_millisecond(millis.clamp(0, last)).unwrap_or_default())
+    }
+
+    /// A moment of a storage's listing, its fraction of a millisecond left out.
+    pub fn from_system(moment: SystemTime) -> Self {
+        let since = moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// The moment for a storage.
+    pub fn system(self) -> SystemTime {
+        SystemTime::from(self.0)
     }
 
     /// Milliseconds since the beginning of 1970.

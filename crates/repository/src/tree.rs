@@ -3,12 +3,13 @@
 use lifeboat_ltx::Txid;
 use lifeboat_storage::{Entry, Key};
 
+use crate::document::key;
+use crate::form::Layout;
 use crate::lease::Fence;
 use crate::ltx_file::{LtxName, assemble};
 use crate::names::is_encoded_name;
 use crate::plan::plan;
-use crate::sealed::key;
-use crate::{BackupId, Error, LineageId, LtxFile, Result, encode_name};
+use crate::{BackupId, Error, Form, LineageId, LtxFile, Result, encode_name};
 
 /// A database of a host: `databases/<host>/<name>`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,8 +80,8 @@ impl LineageAddress {
         self.id == id && self.database.host == host && self.database.name == name
     }
 
-    pub(crate) fn origin(&self) -> Result<Key> {
-        key(format!("{}/origin.json.zst.age", self.key))
+    pub(crate) fn origin(&self, form: Form) -> Result<Key> {
+        key(format!("{}/origin{}", self.key, form.document_suffix()))
     }
 
     /// Transaction and backup of a pin of this lineage.
@@ -128,21 +129,30 @@ pub struct LineageListing {
     pub pins: Vec<(Txid, BackupId)>,
     /// Whether the origin is there.
     pub has_origin: bool,
+    /// The highest transaction that the name of any object ends with, whole file or not.
+    pub highest: Option<Txid>,
+    /// Whether a lease closed the lineage: what comes after does not count.
+    pub fenced: bool,
     /// Objects that follow no pattern; not ours to touch.
     pub foreign: Vec<Entry>,
 }
 
 impl LineageListing {
-    /// Reads the keys of a lineage. All parts of a file but the last have `part_bytes`.
-    pub(crate) fn of(lineage: &LineageAddress, entries: Vec<Entry>, part_bytes: u64) -> Self {
+    /// Reads the keys of a lineage.
+    pub(crate) fn of(lineage: &LineageAddress, entries: Vec<Entry>, layout: Layout) -> Self {
+        let Layout { form, part_bytes } = layout;
         let mut listing = Self::default();
         let mut objects = Vec::new();
         let prefix = format!("{}/", lineage.key());
         for entry in entries {
             let Some(path) = entry.key.as_str().strip_prefix(&prefix) else { continue };
-            if path == "origin.json.zst.age" {
+            let ltx = path.strip_prefix("ltx/");
+            if path.strip_prefix("origin") == Some(form.document_suffix()) {
                 listing.has_origin = true;
-            } else if let Some((name, part)) = path.strip_prefix("ltx/").and_then(LtxName::parse) {
+            } else if let Some((name, part)) =
+                ltx.and_then(|path| LtxName::parse(form, path, entry.modified))
+            {
+                listing.highest = listing.highest.max(Some(name.max));
                 objects.push((name, part, entry));
             } else if let Some(pin) = path.strip_prefix("pins/").and_then(parse_pin) {
                 listing.pins.push(pin);
@@ -157,6 +167,7 @@ impl LineageListing {
     /// Takes out the files that do not count since a lease closed the lineage.
     pub(crate) fn obey(&mut self, lineage: LineageId, fences: &[Fence]) {
         for fence in fences.iter().filter(|fence| fence.lineage == lineage) {
+            self.fenced = true;
             self.files.retain(|file| fence.admits(file.name.max));
         }
     }
@@ -179,7 +190,7 @@ impl LineageListing {
     }
 }
 
-fn parse_pin(file: &str) -> Option<(Txid, BackupId)> {
+pub(crate) fn parse_pin(file: &str) -> Option<(Txid, BackupId)> {
     let (txid, backup) = file.split_once('-')?;
     Some((txid.parse().ok()?, backup.parse().ok()?))
 }

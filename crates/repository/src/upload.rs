@@ -1,4 +1,4 @@
-//! Writes an LTX file: compressed, sealed, cut into parts.
+//! Writes an LTX file: compressed, sealed, cut into parts; or, in form `litestream`, as it is.
 //!
 //! Nothing of a file counts before its last object has its name, because only then it is whole.
 //! [`LtxWriter::finish`] leaves that object without a name, so that the caller can make durable
@@ -13,11 +13,17 @@ use lifeboat_storage::{
 
 use crate::create::publish;
 use crate::ltx_file::{LtxName, MAX_PARTS, Part};
-use crate::{Error, ObjectRef, Result};
+use crate::{Error, Form, ObjectRef, Result};
 
 /// Takes the bytes of an LTX file.
 pub struct LtxWriter {
-    seal: SealWriter<PartWriter>,
+    way: Way,
+}
+
+/// What the bytes go through.
+enum Way {
+    Sealed(Box<SealWriter<PartWriter>>),
+    Plain(Box<PartWriter>),
 }
 
 impl std::fmt::Debug for LtxWriter {
@@ -31,21 +37,31 @@ impl LtxWriter {
         storage: Arc<dyn Storage>,
         lineage: &Key,
         name: LtxName,
-        recipient: &x25519::Recipient,
+        recipient: Option<&x25519::Recipient>,
         part_bytes: u64,
     ) -> Result<Self> {
+        let mut upload = storage.begin()?;
+        let form = Form::of_recipient(recipient);
+        if !form.names_have_times() {
+            // Litestream's readers, and ours, know the time of such a file from nowhere else.
+            upload.set_modified(name.time.system());
+        }
         let parts = PartWriter {
-            upload: Some(HashingWriter::new(storage.begin()?)),
+            upload: Some(HashingWriter::new(upload)),
             storage,
             lineage: lineage.clone(),
             name,
-            part_bytes,
+            form,
+            part_bytes: if form.is_sealed() { part_bytes } else { u64::MAX },
             written: 0,
             objects: Vec::new(),
         };
-        let seal =
-            SealWriter::new(parts, std::slice::from_ref(recipient), &SealOptions::default())?;
-        Ok(Self { seal })
+        let Some(recipient) = recipient else {
+            return Ok(Self { way: Way::Plain(Box::new(parts)) });
+        };
+        let options = SealOptions::default();
+        let seal = SealWriter::new(parts, std::slice::from_ref(recipient), &options)?;
+        Ok(Self { way: Way::Sealed(Box::new(seal)) })
     }
 
     /// What is behind an error of an encoder that writes here.
@@ -60,18 +76,32 @@ impl LtxWriter {
 
     /// Seals what is left. All bytes are written; the file is not visible yet.
     pub fn finish(self) -> Result<SealedLtx> {
-        let (parts, stats) = self.seal.finish().map_err(own_error)?;
-        parts.finish(stats.plain_bytes)
+        match self.way {
+            Way::Sealed(seal) => {
+                let (parts, stats) = seal.finish().map_err(own_error)?;
+                parts.finish(stats.plain_bytes)
+            }
+            Way::Plain(parts) => {
+                let plain_bytes = parts.written;
+                parts.finish(plain_bytes)
+            }
+        }
     }
 }
 
 impl Write for LtxWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.seal.write(bytes)
+        match &mut self.way {
+            Way::Sealed(seal) => seal.write(bytes),
+            Way::Plain(parts) => parts.write(bytes),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.seal.flush()
+        match &mut self.way {
+            Way::Sealed(seal) => seal.flush(),
+            Way::Plain(parts) => parts.flush(),
+        }
     }
 }
 
@@ -126,6 +156,7 @@ struct PartWriter {
     storage: Arc<dyn Storage>,
     lineage: Key,
     name: LtxName,
+    form: Form,
     part_bytes: u64,
     upload: Option<HashingWriter<Box<dyn Upload>>>,
     written: u64,
@@ -138,7 +169,8 @@ impl PartWriter {
         if number >= MAX_PARTS {
             return Err(Error::TooManyParts);
         }
-        let key = self.name.key(&self.lineage, Part::Numbered { number, last: false })?;
+        let key =
+            self.name.key(self.form, &self.lineage, Part::Numbered { number, last: false })?;
         if let Some(upload) = self.upload.take() {
             let (upload, digest) = upload.finish();
             publish(&*self.storage, &key, upload, digest)?;
@@ -154,7 +186,7 @@ impl PartWriter {
             0 => Part::Whole,
             before => Part::Numbered { number: before + 1, last: true },
         };
-        let last_key = self.name.key(&self.lineage, part)?;
+        let last_key = self.name.key(self.form, &self.lineage, part)?;
         let Some(upload) = self.upload.take() else {
             return Err(own_error(lifeboat_storage::Error::from_stream("write", failed_before())));
         };
@@ -224,6 +256,7 @@ mod tests {
                     storage: storage.clone(),
                     lineage: lineage.clone(),
                     name,
+                    form: Form::Sealed,
                     part_bytes: 10,
                     written: 0,
                     objects: Vec::new(),
@@ -234,7 +267,7 @@ mod tests {
                 let sealed = parts.finish(0).unwrap();
                 assert_eq!(storage.list(None).unwrap().len(), expected.len() - 1);
                 let objects = sealed.publish().unwrap();
-                let whole = name.key(&lineage, Part::Whole).unwrap();
+                let whole = name.key(Form::Sealed, &lineage, Part::Whole).unwrap();
                 let suffixes: Vec<_> =
                     objects.iter().map(|object| &object.key[whole.as_str().len()..]).collect();
                 assert_eq!(suffixes, expected);

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use lifeboat_storage::Key;
+use lifeboat_storage::Entry;
 
 use crate::tree::split;
-use crate::{LtxName, Repository, Result};
+use crate::{Form, LtxName, Repository, Result};
 
 /// Sizes in bytes and numbers of objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,9 +23,9 @@ pub struct Usage {
 /// What one database takes up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DatabaseUsage {
-    /// Sealed bytes of bases.
+    /// Stored bytes of bases.
     pub base_bytes: u64,
-    /// Sealed bytes of captures and merges.
+    /// Stored bytes of captures and merges.
     pub history_bytes: u64,
     /// Objects of LTX files.
     pub ltx_objects: u64,
@@ -37,7 +37,7 @@ pub fn usage(repository: &Repository) -> Result<Usage> {
     for entry in repository.storage().list(None)? {
         usage.objects += 1;
         usage.bytes += entry.size;
-        if let Some((host, name, level)) = ltx_object(&entry.key) {
+        if let Some((host, name, level)) = ltx_object(repository.form(), &entry) {
             let database = usage.databases.entry((host, name)).or_default();
             database.ltx_objects += 1;
             *(if level == 9 { &mut database.base_bytes } else { &mut database.history_bytes }) +=
@@ -48,8 +48,8 @@ pub fn usage(repository: &Repository) -> Result<Usage> {
 }
 
 /// Host, database and level of an LTX object.
-fn ltx_object(key: &Key) -> Option<(String, String, u8)> {
-    let (host, name, _, path) = split(key)?;
-    let (ltx, _) = LtxName::parse(path.strip_prefix("ltx/")?)?;
+fn ltx_object(form: Form, entry: &Entry) -> Option<(String, String, u8)> {
+    let (host, name, _, path) = split(&entry.key)?;
+    let (ltx, _) = LtxName::parse(form, path.strip_prefix("ltx/")?, entry.modified)?;
     Some((host.to_owned(), name.to_owned(), ltx.level))
 }

@@ -12,7 +12,7 @@ use common::{
     key, keys, new_lineage, password, read, txid,
 };
 use lifeboat_repository::{
-    BackupId, BackupName, Error, ObjectRef, Repository, Signed, Source, Time, usage,
+    BackupId, BackupName, Error, Form, ObjectRef, Repository, Signed, Source, Time, usage,
 };
 use lifeboat_storage::{LocalStorage, Storage, seal_bytes, unseal_bytes, x25519};
 
@@ -126,7 +126,8 @@ fn identity(world: &World) -> x25519::Identity {
     let wrapped = read(&world.memory, &identity_key(world));
     let text = lifeboat_storage::unwrap_with_passphrase(&wrapped, &password()).unwrap();
     let text = String::from_utf8(text).unwrap();
-    assert!(text.starts_with("# label: test\nAGE-SECRET-KEY-1"), "{text}");
+    assert!(text.starts_with("# label: test\n# created: 20"), "{text}");
+    assert!(text.contains("Z\nAGE-SECRET-KEY-1"), "{text}");
     text.lines().find(|line| !line.starts_with('#')).unwrap().parse().unwrap()
 }
 
@@ -146,7 +147,7 @@ fn a_manifest_comes_back_as_it_was_written() {
         error: "it is locked".to_owned(),
     });
     world.repository.write_manifest(&written, &host_key()).unwrap();
-    let name = written.name().unwrap();
+    let name = written.name(Form::Sealed).unwrap();
     assert_eq!(name.host, "%50i%20%4bitchen");
     assert_eq!(BackupName::parse(&name.key().unwrap()).as_ref(), Some(&name));
     let Signed { manifest, key } = world.repository.manifest(&name, &world.secrets).unwrap();

@@ -80,6 +80,13 @@ fn damage_is_found_named_and_loses_what_needs_it() {
                 assert_eq!((report.unfinished.len(), report.restorable.len()), (2, 2), "{what}");
                 continue;
             }
+            let merged = is_kind(object, "/ltx/") && !sound.is_named(object);
+            if merged && report.is_clean() {
+                // It may have been removed as well: the merge is there.
+                let gone = matches!(damage, Damage::Delete) && report.unfinished.is_empty();
+                assert!(gone && report.lost.is_empty(), "{what}: {report:?}");
+                continue;
+            }
             sound.assert_noticed(object, &report, &lost, &what);
             assert!(report.unfinished.is_empty(), "{what}: {report:?}");
             for name in &report.lost {
@@ -100,7 +107,7 @@ fn damage_is_found_named_and_loses_what_needs_it() {
             }
             // Sizes and absence are known without reading.
             let sized = matches!(damage, Damage::Truncate(_) | Damage::Append | Damage::Delete);
-            if sized && is_kind(object, "/ltx/") {
+            if sized && is_kind(object, "/ltx/") && !merged {
                 let secrets = &sound.world.secrets;
                 let report =
                     check(&repository, secrets, CheckOptions::default(), &mut |_| {}).unwrap();

@@ -150,7 +150,7 @@ fn markers_of_newer_versions_are_refused() {
     let cases = [
         ("\"lifeboat\":1", "\"lifeboat\":2", "format version 2"),
         ("\"lifeboat\":1", "\"lifeboat\":99999999999", "format version 99999999999"),
-        ("\"sealed\"", "\"litestream\"", "form litestream"),
+        ("\"sealed\"", "\"folded\"", "form folded"),
         ("\"read\":[]", "\"read\":[\"chunks\"]", "chunks"),
     ];
     for (from, to, expected) in cases {

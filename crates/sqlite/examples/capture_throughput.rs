@@ -8,7 +8,7 @@ use std::io::sink;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use lifeboat_ltx::{Checksum, Header, Txid, TxidRange};
+use lifeboat_ltx::{Checksum, Header, PageCoding, Txid, TxidRange};
 use lifeboat_sqlite::{
     Bitmap, HashKey, Image, PageArray, PageArrayWriter, Result, encode_base, encode_changes, pin,
     scan,
@@ -64,7 +64,8 @@ fn measure(database: &Path, directory: &Path, workers: usize) -> Result<()> {
     let second = Txid::FIRST.next().unwrap_or(Txid::FIRST);
     let header = Header::new(image.page_size(), image.page_count(), TxidRange::single(second));
     best("encode_changes, every page", &image, || {
-        encode_changes(&image, &header, &all, checksum, sink(), &|_| ()).map(|_| ())
+        encode_changes(&image, &header, PageCoding::Literal, &all, checksum, sink(), &|_| ())
+            .map(|_| ())
     })
 }
 
@@ -84,7 +85,7 @@ fn base(image: &Image<'_>, pages: &Path, workers: usize) -> Result<Checksum> {
     let writer = PageArrayWriter::create(pages, image.page_size(), HashKey::new([7; 192]))?;
     let range = TxidRange::base(Txid::FIRST);
     let header = Header::new(image.page_size(), image.page_count(), range);
-    Ok(encode_base(image, &header, sink(), writer, workers, &|_| ())?.checksum)
+    Ok(encode_base(image, &header, PageCoding::Literal, sink(), writer, workers, &|_| ())?.checksum)
 }
 
 fn best(what: &str, image: &Image<'_>, mut run: impl FnMut() -> Result<()>) -> Result<()> {

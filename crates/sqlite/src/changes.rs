@@ -76,6 +76,11 @@ impl ChangesWriter {
     }
 }
 
+/// Writes a file of changes without any, of a database of `page_count` pages.
+pub fn write_no_changes(path: &Path, page_count: u32) -> Result<()> {
+    ChangesWriter::create(path, page_count)?.finish()
+}
+
 /// Brings a page array up to the image whose changes `path` holds. Doing it again changes nothing,
 /// so one that was interrupted is done again.
 pub fn apply_changes(path: &Path, array: &PageArray) -> Result<()> {

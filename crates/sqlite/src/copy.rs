@@ -147,7 +147,7 @@ fn copy_file(from: &Path, file: &mut VfsFile, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn create_private(path: &Path) -> Result<File> {
+pub(crate) fn create_private(path: &Path) -> Result<File> {
     OpenOptions::new()
         .write(true)
         .create(true)

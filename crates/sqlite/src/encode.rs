@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use lifeboat_ltx::{Checksum, DatabaseChecksum, Encoder, Header, PageCrc};
+use lifeboat_ltx::{Checksum, DatabaseChecksum, Encoder, Header, PageBlocks, PageCoding, PageCrc};
 
 use crate::buffer::{Buffer, Buffers};
 use crate::page_array::{PageArrayWriter, PageRecord};
@@ -27,20 +27,22 @@ pub struct Encoded<W> {
     pub checksum: Checksum,
 }
 
-/// Writes the whole image as a base, and its page array.
+/// Writes the whole image as a base, and its page array. Workers read, hash and, for
+/// [`PageCoding::Lz4`], compress.
 ///
 /// `header` names the range, time and lineage; page size and commit must be the image's.
 /// `progress` is told the bytes of each window.
 pub fn encode_base<W: Write>(
     image: &Image<'_>,
     header: &Header,
+    coding: PageCoding,
     out: W,
     mut array: PageArrayWriter,
     workers: usize,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Encoded<W>> {
     let failed = |source| ltx_error(image, source);
-    let mut encoder = Encoder::new(out, header).map_err(failed)?;
+    let mut encoder = Encoder::with_coding(out, header, coding).map_err(failed)?;
     let mut checksum = DatabaseChecksum::new();
     let buffers = Buffers::default();
     let page_size = image.page_size();
@@ -63,16 +65,24 @@ pub fn encode_base<W: Write>(
                 digests.extend(pages.map(|page| (key.hash(page), PageCrc::of(page))));
                 pgno += per_piece;
             }
-            Ok((first, buffer, digests))
+            let blocks = match coding {
+                PageCoding::Lz4 => Some(PageBlocks::compress(page_size, &buffer).map_err(failed)?),
+                _ => None,
+            };
+            Ok((first, buffer, digests, blocks))
         },
-        |(first, buffer, digests)| {
-            for ((pgno, page), (hash, crc)) in (first..).zip(buffer.chunks_exact(size)).zip(digests)
-            {
+        |(first, buffer, digests, blocks)| {
+            for (at, (page, (hash, crc))) in buffer.chunks_exact(size).zip(digests).enumerate() {
+                let pgno = first + u32::try_from(at).unwrap_or(u32::MAX);
                 if pgno == page_size.lock_page() {
                     array.push(&PageRecord::default())?;
                     continue;
                 }
-                let page_checksum = encoder.write_page_with_crc(pgno, page, crc).map_err(failed)?;
+                let written = match blocks.as_ref().and_then(|blocks| blocks.get(at)) {
+                    Some(block) => encoder.write_block(pgno, block, crc),
+                    None => encoder.write_page_with_crc(pgno, page, crc),
+                };
+                let page_checksum = written.map_err(failed)?;
                 checksum.toggle(page_checksum);
                 array.push(&PageRecord::of(pgno, page, hash, page_checksum))?;
                 pages += 1;
@@ -93,13 +103,14 @@ pub fn encode_base<W: Write>(
 pub fn encode_changes<W: Write>(
     image: &Image<'_>,
     header: &Header,
+    coding: PageCoding,
     changed: &Bitmap,
     checksum: Checksum,
     out: W,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Encoded<W>> {
     let failed = |source| ltx_error(image, source);
-    let mut encoder = Encoder::new(out, header).map_err(failed)?;
+    let mut encoder = Encoder::with_coding(out, header, coding).map_err(failed)?;
     let mut page = Buffer::new(image.page_size().bytes());
     let mut pages = 0;
     for pgno in changed.iter().filter(|pgno| *pgno != image.page_size().lock_page()) {

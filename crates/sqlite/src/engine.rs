@@ -9,6 +9,11 @@ const OLDEST: i32 = 3_051_003;
 /// Options the library must be built with; `.cargo/config.toml` of the source tree sets them.
 const NEEDED: [&str; 2] = ["ENABLE_DBPAGE_VTAB", "ENABLE_SNAPSHOT"];
 
+/// The version of the SQLite library in this program.
+pub fn engine_version() -> &'static str {
+    rusqlite::version()
+}
+
 /// Refuses an SQLite library that is too old or lacks what capturing needs.
 pub fn check_engine() -> Result<()> {
     let version = rusqlite::version_number();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::ffi::VfsFile;
-use crate::{Error, Result};
+use crate::{Error, Result, SqliteVersion};
 
 /// How every SQLite database file begins.
 pub(crate) const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -20,8 +20,10 @@ pub struct DatabaseHeader {
     pub change_counter: u32,
     /// Pages in the database, 0 where the writer did not say so.
     pub page_count: u32,
-    /// The SQLite version that last wrote page 1, as `X*1000000 + Y*1000 + Z`.
-    pub sqlite_version: u32,
+    /// Pages that are free within the file.
+    pub free_pages: u32,
+    /// The SQLite version that last wrote page 1.
+    pub sqlite_version: SqliteVersion,
 }
 
 impl DatabaseHeader {
@@ -48,7 +50,8 @@ impl DatabaseHeader {
             wal: bytes[19] == 2,
             change_counter: word(24),
             page_count,
-            sqlite_version: word(96),
+            free_pages: word(36),
+            sqlite_version: SqliteVersion(word(96)),
         })
     }
 }
@@ -58,16 +61,24 @@ impl DatabaseHeader {
 /// `Ok(None)`: a file, but not an SQLite database. An empty file is none either: SQLite would take
 /// it for an empty database, but so it would any other empty file.
 pub fn read_header(path: &Path) -> Result<Option<DatabaseHeader>> {
+    let mut bytes = [0; 100];
+    let length = read_beginning(path, &mut bytes)?;
+    Ok(DatabaseHeader::parse(&bytes[..length]))
+}
+
+/// Reads the first bytes of any file in the same way, so that it may be a database that this
+/// process uses. Returns how many there were; 0 for what is no regular file.
+pub fn read_beginning(path: &Path, bytes: &mut [u8]) -> Result<usize> {
     let metadata = std::fs::metadata(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => Error::Missing { path: path.to_owned() },
         _ => Error::File { operation: "look at", path: path.to_owned(), source },
     })?;
-    if !metadata.is_file() || metadata.len() < 100 {
-        return Ok(None);
+    // To open a pipe would wait for a writer.
+    if !metadata.is_file() || metadata.len() == 0 {
+        return Ok(0);
     }
     let failed = |code| Error::sqlite("open", path, crate::ffi::code_error(code));
     let mut file = VfsFile::open(path).map_err(failed)?;
-    let mut bytes = [0; 100];
-    file.raw().read_at(&mut bytes, 0).map_err(failed)?;
-    Ok(DatabaseHeader::parse(&bytes))
+    file.raw().read_at(bytes, 0).map_err(failed)?;
+    Ok(usize::try_from(metadata.len()).map_or(bytes.len(), |length| length.min(bytes.len())))
 }

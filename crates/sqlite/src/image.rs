@@ -6,6 +6,7 @@ use lifeboat_ltx::PageSize;
 
 use crate::buffer::Buffer;
 use crate::ffi::{self, RawFile};
+use crate::tail::Tail;
 use crate::wal::{Chain, FRAME_HEADER, HEADER, WalHeader, WalPosition};
 use crate::wal_index::{WalIndexHeader, WalState};
 use crate::{Error, Result};
@@ -34,12 +35,16 @@ struct Overlay<'pin> {
 
 impl<'pin> Image<'pin> {
     /// The image that the open read transaction of `connection` sees, whose WAL stands as `wal`.
+    ///
+    /// `tail` is told each frame on the way; with one, the frames are read even where the database
+    /// file holds all of them.
     pub(crate) fn of_transaction(
         path: &Path,
         connection: &'pin rusqlite::Connection,
         page_size: PageSize,
         page_count: u32,
         wal: Option<&WalState>,
+        tail: Option<&mut Tail>,
     ) -> Result<Self> {
         let failed = |code| Error::sqlite("read", path, ffi::code_error(code));
         let database = ffi::database_file(connection).map_err(failed)?;
@@ -53,14 +58,11 @@ impl<'pin> Image<'pin> {
         };
         if let Some(wal) = wal.filter(|wal| wal.header.last_frame > 0) {
             let state = &wal.header;
-            image.position = Some(WalPosition {
-                salts: state.salts,
-                frames: state.last_frame,
-                checksum: state.checksum,
-            });
-            if wal.in_wal {
+            image.position = Some(state.position());
+            if wal.in_wal || tail.is_some() {
                 let file = ffi::wal_file(connection).map_err(failed)?;
-                image.overlay = Some(Overlay { wal: file, frames: image.index_wal(&file, state)? });
+                let frames = image.index_wal(&file, state, tail)?;
+                image.overlay = Some(Overlay { wal: file, frames });
             }
         }
         // Later the file may have grown by a checkpoint, which adds no page that the WAL lacks.
@@ -198,7 +200,12 @@ impl<'pin> Image<'pin> {
     }
 
     /// Walks the frames of a state and checks that their checksums lead to it.
-    fn index_wal(&self, wal: &RawFile<'_>, state: &WalIndexHeader) -> Result<Vec<(u32, u32)>> {
+    fn index_wal(
+        &self,
+        wal: &RawFile<'_>,
+        state: &WalIndexHeader,
+        mut tail: Option<&mut Tail>,
+    ) -> Result<Vec<(u32, u32)>> {
         let failed = |code| self.failed("read the WAL of", code);
         // The index is not believed before there is room for what it says.
         let end = self.frame_offset(state.last_frame) + FRAME_HEADER as u64 + self.page_size_u64();
@@ -224,6 +231,9 @@ impl<'pin> Image<'pin> {
                 let header = chain.next(frame).ok_or_else(|| {
                     self.corrupt(format!("the checksum of frame {next} of its WAL is wrong"))
                 })?;
+                if let Some(tail) = &mut tail {
+                    tail.take(next, &header, chain.checksum());
+                }
                 frames.push((header.pgno, next));
                 commit = header.commit;
                 next += 1;

@@ -14,7 +14,7 @@ use crate::{Error, Result};
 const FINDINGS: u32 = 20;
 
 /// The page cache of the check.
-const CACHE_KIB: i32 = 64 * 1024;
+pub(crate) const CACHE_KIB: i32 = 64 * 1024;
 
 /// Runs `PRAGMA integrity_check` on a file without leaving anything beside it.
 ///
@@ -26,14 +26,22 @@ const CACHE_KIB: i32 = 64 * 1024;
 /// constraints; in the end with stand-ins for collations and functions, and only the b-trees and
 /// the free pages are looked at, not what is in the rows.
 pub fn integrity_check(path: &Path) -> Result<()> {
+    check_with(&|| immutable(path), path)
+}
+
+/// The same with connections that `open` makes, one for each attempt; errors call the file `path`.
+pub(crate) fn check_with(
+    open: &dyn Fn() -> rusqlite::Result<Connection>,
+    path: &Path,
+) -> Result<()> {
     let failed = |source| Error::sqlite("check", path, source);
-    let connection = open(path).map_err(failed)?;
+    let connection = open().map_err(failed)?;
     let mut found = findings(&connection, "integrity_check");
     if found.as_ref().is_err_and(needs_the_application) {
-        found = open_plain(path).and_then(|plain| findings(&plain, "integrity_check"));
+        found = plain(open).and_then(|plain| findings(&plain, "integrity_check"));
     }
     if found.as_ref().is_err_and(needs_the_application) {
-        found = check_structure(path);
+        found = check_structure(open);
     }
     let mut found = found.map_err(failed)?;
     found.retain(|finding| finding != "ok");
@@ -43,7 +51,8 @@ pub fn integrity_check(path: &Path) -> Result<()> {
     Err(Error::Integrity { path: path.to_owned(), findings: found })
 }
 
-fn open(path: &Path) -> rusqlite::Result<Connection> {
+/// Opens a file that nobody writes to and that has neither WAL nor journal.
+pub(crate) fn immutable(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_URI
@@ -57,8 +66,8 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// Without virtual tables and CHECK constraints.
-fn open_plain(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = open(path)?;
+fn plain(open: &dyn Fn() -> rusqlite::Result<Connection>) -> rusqlite::Result<Connection> {
+    let connection = open()?;
     drop_modules(&connection);
     connection.pragma_update(None, "ignore_check_constraints", true)?;
     Ok(connection)
@@ -69,8 +78,10 @@ fn findings(connection: &Connection, pragma: &str) -> rusqlite::Result<Vec<Strin
     statement.query_map([], |row| row.get(0))?.collect()
 }
 
-fn check_structure(path: &Path) -> rusqlite::Result<Vec<String>> {
-    let connection = open_plain(path)?;
+fn check_structure(
+    open: &dyn Fn() -> rusqlite::Result<Connection>,
+) -> rusqlite::Result<Vec<String>> {
+    let connection = plain(open)?;
     add_collations(&connection);
     let mut added = HashSet::new();
     loop {

@@ -4,7 +4,8 @@
 //! open  a read-only connection that never writes, checkpoints or rolls back
 //! pin   a read transaction, or a private copy where the database cannot be read in place
 //! image the pages of that transaction: the database file overlaid with the frames of its WAL
-//! scan  the image against the page array of the former capture: which pages changed
+//! since which pages may have changed since the former capture, where the WAL or the file proves it
+//! scan  those pages, else all, against the page array of that capture: which did change
 //! encode  the image, or its changed pages, as LTX
 //! stage   LTX files applied to a file beside the target, verified
 //! replace the target swapped for the staged file, the former one moved aside
@@ -14,9 +15,12 @@
 //! descriptor on it, opened and closed in this process, would silently drop the POSIX locks that
 //! every connection of the process holds on it.
 
+mod array_stage;
 mod bitmap;
 mod buffer;
 mod changes;
+mod check_live;
+mod condition;
 mod copy;
 mod encode;
 mod engine;
@@ -26,33 +30,45 @@ mod header;
 mod image;
 mod integrity;
 mod locate;
+mod moment;
 mod open;
 mod page_array;
 mod parallel;
 mod pin;
 mod replace;
+mod replay;
 mod rows;
 mod scan;
 mod schema;
+mod since;
 mod stage;
+mod tail;
 mod traces;
 mod users;
+mod version;
 mod wal;
 mod wal_index;
 
+pub use array_stage::PageArrayStage;
 pub use bitmap::Bitmap;
-pub use changes::{apply_changes, changed_pages};
+pub use changes::{apply_changes, changed_pages, write_no_changes};
+pub use check_live::{LiveCheck, check_live};
+pub use condition::{Access, Condition, condition};
 pub use encode::{Encoded, encode_base, encode_changes};
-pub use engine::check_engine;
+pub use engine::{check_engine, engine_version};
 pub use error::{Error, Result};
-pub use header::{DatabaseHeader, read_header};
+pub use header::{DatabaseHeader, read_beginning, read_header};
 pub use image::Image;
 pub use integrity::integrity_check;
+pub use moment::{FileStamp, Moment, WalMoment};
 pub use page_array::{HashKey, PageArray, PageArrayWriter, PageRecord};
 pub use pin::{JournalMode, Pin, pin};
 pub use replace::{Aside, Replaced, place, replace, resolve_target, sidecars};
 pub use rows::count_rows;
-pub use scan::{Changes, scan};
+pub use scan::{Changes, scan, scan_pages};
 pub use schema::{Schema, Table};
+pub use since::{Doubt, Since, since};
 pub use stage::{Applied, Stage};
+pub use users::users;
+pub use version::SqliteVersion;
 pub use wal::{WalHeader, WalPosition};

@@ -15,12 +15,13 @@ pub(crate) const BUSY: Duration = Duration::from_secs(10);
 /// Opens a database read-only.
 ///
 /// Read-only and without a checkpoint on close: the last connection to close a WAL database
-/// otherwise moves the log into the database and removes it, which is the application's to do.
-pub(crate) fn open_read_only(path: &Path) -> Result<Connection> {
+/// otherwise moves the log into the database and removes it, which is the application's to do. Locks
+/// are waited for as long as `patience`.
+pub(crate) fn open_read_only(path: &Path, patience: Duration) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
-    open(path, flags)
+    open(path, flags, patience)
 }
 
 /// Opens a private copy for writing, so that SQLite replays its journal. A copy need not survive
@@ -29,22 +30,22 @@ pub(crate) fn open_private(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
-    let connection = open(path, flags)?;
+    let connection = open(path, flags, BUSY)?;
     connection
         .pragma_update(None, "synchronous", "off")
         .map_err(|source| Error::sqlite("open", path, source))?;
     Ok(connection)
 }
 
-fn open(path: &Path, flags: OpenFlags) -> Result<Connection> {
+fn open(path: &Path, flags: OpenFlags, patience: Duration) -> Result<Connection> {
     let failed = |source| Error::sqlite("open", path, source);
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-    prepare(&connection).map_err(failed)?;
+    prepare(&connection, patience).map_err(failed)?;
     Ok(connection)
 }
 
-fn prepare(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(BUSY)?;
+fn prepare(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
+    connection.busy_timeout(patience)?;
     // A malformed row of the schema would otherwise fail every statement, and a file that was cut
     // be taken for corrupt as a whole.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, true)?;

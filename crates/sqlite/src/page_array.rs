@@ -205,7 +205,8 @@ impl PageArray {
     }
 }
 
-fn offset(pgno: u32) -> u64 {
+/// Where the record of a page stands.
+pub(crate) fn offset(pgno: u32) -> u64 {
     HEADER as u64 + u64::from(pgno.saturating_sub(1)) * RECORD as u64
 }
 
@@ -248,12 +249,17 @@ impl PageArrayWriter {
             .out
             .into_inner()
             .map_err(|error| Error::file("write", &path)(error.into_error()))?;
-        file.sync_all().map_err(Error::file("sync", &path))?;
-        let mut header = [0; HEADER];
-        header[..8].copy_from_slice(MAGIC);
-        header[8..12].copy_from_slice(&self.page_size.get().to_le_bytes());
-        header[16..208].copy_from_slice(&self.key.0);
-        file.write_all_at(&header, 0).map_err(Error::file("write", &path))?;
-        file.sync_all().map_err(Error::file("sync", &path))
+        finish(&file, &path, self.page_size, &self.key)
     }
+}
+
+/// Gives a file of records its header, once they are durable.
+pub(crate) fn finish(file: &File, path: &Path, page_size: PageSize, key: &HashKey) -> Result<()> {
+    file.sync_all().map_err(Error::file("sync", path))?;
+    let mut header = [0; HEADER];
+    header[..8].copy_from_slice(MAGIC);
+    header[8..12].copy_from_slice(&page_size.get().to_le_bytes());
+    header[16..208].copy_from_slice(&key.0);
+    file.write_all_at(&header, 0).map_err(Error::file("write", path))?;
+    file.sync_all().map_err(Error::file("sync", path))
 }

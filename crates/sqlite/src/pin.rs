@@ -1,6 +1,7 @@
 //! A read transaction on a database, or on a private copy where it cannot be read in place.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use lifeboat_ltx::PageSize;
 use rusqlite::{Connection, ffi};
@@ -9,7 +10,9 @@ use crate::copy::{Copy, Obstacle};
 use crate::ffi::database_file;
 use crate::header::DatabaseHeader;
 use crate::locate::{is_there, locate, sidecar};
-use crate::open::open_read_only;
+use crate::moment::{FileStamp, Moment, WalMoment};
+use crate::open::{BUSY, open_read_only};
+use crate::tail::Tail;
 use crate::traces::Traces;
 use crate::wal_index::{self, WalState};
 use crate::{Error, Image, Result, Schema};
@@ -45,6 +48,8 @@ pub struct Pin {
     page_count: u32,
     journal_mode: JournalMode,
     wal: Option<WalState>,
+    /// `None` where nothing that comes later can be held against it.
+    moment: Option<Moment>,
     _traces: Traces,
     copy: Option<Copy>,
 }
@@ -58,14 +63,15 @@ pub struct Pin {
 pub fn pin(path: &Path, scratch: &Path) -> Result<Pin> {
     let real = locate(path)?;
     for _ in 0..ATTEMPTS {
-        let error = match pin_in_place(&real, path) {
+        let error = match pin_in_place(&real, path, BUSY) {
             Err(error) => error,
             pinned => return pinned,
         };
         let Some(obstacle) = obstacle(&error, &real) else { return Err(error) };
         if let Some(copy) = Copy::around(obstacle, &real, scratch)? {
-            let mut pin = pin_in_place(copy.path(), path)?;
+            let mut pin = pin_in_place(copy.path(), path, BUSY)?;
             pin.copy = Some(copy);
+            pin.moment = None;
             return Ok(pin);
         }
     }
@@ -73,7 +79,7 @@ pub fn pin(path: &Path, scratch: &Path) -> Result<Pin> {
 }
 
 /// What a copy would help against.
-fn obstacle(error: &Error, real: &Path) -> Option<Obstacle> {
+pub(crate) fn obstacle(error: &Error, real: &Path) -> Option<Obstacle> {
     let Error::Sqlite { source: rusqlite::Error::SqliteFailure(source, _), .. } = error else {
         return None;
     };
@@ -90,15 +96,28 @@ fn obstacle(error: &Error, real: &Path) -> Option<Obstacle> {
     }
 }
 
-/// Pins the file `real`, which errors call `path`.
-fn pin_in_place(real: &Path, path: &Path) -> Result<Pin> {
+/// Pins the file `real`, which errors call `path`. Locks are waited for as long as `patience`.
+pub(crate) fn pin_in_place(real: &Path, path: &Path, patience: Duration) -> Result<Pin> {
     refuse_lost_database(real, path)?;
     // Declared first, so that it is dropped after the connection when pinning fails, too.
     let traces = Traces::before(real);
-    let connection = open_read_only(real)?;
+    // Before the database is opened, so that whatever happens to the file from here on shows later.
+    let now = SystemTime::now();
+    let file = FileStamp::of(real)?;
+    let connection = open_read_only(real, patience)?;
     let wal =
         wal_index::begin(&connection).map_err(|source| Error::sqlite("read", path, source))?;
     let geometry = Geometry::of(&connection, wal.as_ref(), path)?;
+    let moment = Moment {
+        journal_mode: geometry.journal_mode,
+        page_count: geometry.page_count,
+        change_counter: geometry.change_counter,
+        wal: wal.as_ref().and_then(WalMoment::of),
+        settled: file.is_settled(now),
+        file,
+    };
+    // Another file may have taken the name before the database was opened.
+    let same_file = FileStamp::of(real)?.is_same_file(&file);
     Ok(Pin {
         path: path.to_owned(),
         connection,
@@ -106,6 +125,7 @@ fn pin_in_place(real: &Path, path: &Path) -> Result<Pin> {
         page_count: geometry.page_count,
         journal_mode: geometry.journal_mode,
         wal,
+        moment: same_file.then_some(moment),
         _traces: traces,
         copy: None,
     })
@@ -135,6 +155,7 @@ struct Geometry {
     page_size: PageSize,
     page_count: u32,
     journal_mode: JournalMode,
+    change_counter: u32,
 }
 
 impl Geometry {
@@ -145,8 +166,12 @@ impl Geometry {
         let file = database_file(connection).map_err(failed)?;
         let size = file.size().map_err(failed)?;
         if size == 0 {
-            let (page_size, page_count) = (PageSize::DEFAULT, 0);
-            return Ok(Self { page_size, page_count, journal_mode: JournalMode::Rollback });
+            return Ok(Self {
+                page_size: PageSize::DEFAULT,
+                page_count: 0,
+                journal_mode: JournalMode::Rollback,
+                change_counter: 0,
+            });
         }
         let mut bytes = [0; 100];
         file.read_at(&mut bytes, 0).map_err(failed)?;
@@ -160,15 +185,40 @@ impl Geometry {
         };
         let page_size = PageSize::new(page_size).ok_or_else(not_a_database)?;
         let journal_mode = if header.wal { JournalMode::Wal } else { JournalMode::Rollback };
-        Ok(Self { page_size, page_count, journal_mode })
+        Ok(Self { page_size, page_count, journal_mode, change_counter: header.change_counter })
     }
 }
 
 impl Pin {
     /// The pages of the pinned state.
     pub fn image(&self) -> Result<Image<'_>> {
+        self.image_with(None)
+    }
+
+    /// The pages, and on the way to them what their WAL holds behind a position.
+    pub(crate) fn image_and(&self, tail: &mut Tail) -> Result<Image<'_>> {
+        self.image_with(Some(tail))
+    }
+
+    fn image_with(&self, tail: Option<&mut Tail>) -> Result<Image<'_>> {
         let (connection, wal) = (&self.connection, self.wal.as_ref());
-        Image::of_transaction(&self.path, connection, self.page_size, self.page_count, wal)
+        Image::of_transaction(&self.path, connection, self.page_size, self.page_count, wal, tail)
+    }
+
+    /// Bytes in a page.
+    pub fn page_size(&self) -> PageSize {
+        self.page_size
+    }
+
+    /// Where the database stands, to be held against later. `None` for a private copy, and where
+    /// another file took the database's name while it was being pinned.
+    pub fn moment(&self) -> Option<&Moment> {
+        self.moment.as_ref()
+    }
+
+    /// Pages in the pinned state.
+    pub fn page_count(&self) -> u32 {
+        self.page_count
     }
 
     /// How the database journals.

@@ -3,6 +3,7 @@
 //! The changes go into a file of their own before anything is uploaded, and into the page array
 //! only after: whoever is killed in between finds the one or the other.
 
+use std::ops::Range;
 use std::path::Path;
 
 use lifeboat_ltx::{Checksum, DatabaseChecksum, page_checksum};
@@ -34,6 +35,12 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// Of an image that is the one of the last capture.
+    pub fn nothing(page_count: u32, checksum: Checksum) -> Self {
+        let pages = Bitmap::new(page_count);
+        Self { pages, page_count, page_count_before: page_count, checksum }
+    }
+
     /// Whether the image is the one of the last capture.
     pub fn none(&self) -> bool {
         self.pages.is_empty() && self.page_count == self.page_count_before
@@ -62,6 +69,32 @@ pub fn scan(
     workers: usize,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Changes> {
+    compare(image, array, before, None, changes, workers, progress)
+}
+
+/// Like [`scan`](fn@scan), but reads only `pages`: no other may differ, and every page that is new is one of
+/// them. The array is read, and added up, all the same.
+pub fn scan_pages(
+    image: &Image<'_>,
+    array: &PageArray,
+    before: Checksum,
+    pages: &Bitmap,
+    changes: &Path,
+    workers: usize,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Changes> {
+    compare(image, array, before, Some(pages), changes, workers, progress)
+}
+
+fn compare(
+    image: &Image<'_>,
+    array: &PageArray,
+    before: Checksum,
+    only: Option<&Bitmap>,
+    changes: &Path,
+    workers: usize,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Changes> {
     if array.page_size() != image.page_size() {
         return Err(Error::PageArray {
             path: array.path().to_owned(),
@@ -77,7 +110,8 @@ pub fn scan(
     let mut checksum = DatabaseChecksum::resume(before);
     let mut recorded = DatabaseChecksum::new();
     let mut out = ChangesWriter::create(changes, image.page_count())?;
-    let window = Window { image, array, known: page_count_before, buffers: Buffers::default() };
+    let buffers = Buffers::default();
+    let window = Window { image, array, known: page_count_before, only, buffers };
     let per_window = image.pages_in(WINDOW);
     in_order(
         image.page_count().div_ceil(per_window),
@@ -85,9 +119,7 @@ pub fn scan(
         |number| {
             let first = number * per_window + 1;
             let count = per_window.min(image.page_count() - (first - 1));
-            let changed = window.scan(first, count)?;
-            progress(u64::from(count) * u64::from(image.page_size().get()));
-            Ok(changed)
+            window.scan(first, count, progress)
         },
         |(changed, known)| {
             toggle(&mut recorded, known);
@@ -138,34 +170,64 @@ struct Window<'a> {
     array: &'a PageArray,
     /// Pages in the array.
     known: u32,
+    /// The only pages to look at; `None`: all.
+    only: Option<&'a Bitmap>,
     buffers: Buffers,
 }
 
 impl Window<'_> {
     /// The changed pages, and what all records of the window add up to.
-    fn scan(&self, first: u32, count: u32) -> Result<(Vec<Changed>, u64)> {
-        let size = self.image.page_size().bytes();
-        let per_piece = self.image.pages_in(PIECE) as usize;
+    fn scan(
+        &self,
+        first: u32,
+        count: u32,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<(Vec<Changed>, u64)> {
         let records = self.array.read_raw(first, count as usize, self.known)?;
         let (records, _) = records.as_chunks::<RECORD>();
-        let mut buffer = self.buffers.take(per_piece * size);
         let mut changed = Vec::new();
-        let mut at = 0;
-        while at < count as usize {
-            let pages = per_piece.min(count as usize - at);
-            let pgno = first + u32::try_from(at).unwrap_or(u32::MAX);
-            let piece = &mut buffer[..pages * size];
-            self.image.read(pgno, piece)?;
-            let known = records.get(at..).unwrap_or_default();
-            self.compare(pgno, piece.chunks_exact(size), known, &mut changed);
-            at += pages;
+        let mut looked_at = 0;
+        let (mut pgno, end) = (first, first + count);
+        while let Some(run) = self.next_run(pgno, end) {
+            let known = records.get((run.start - first) as usize..).unwrap_or_default();
+            self.scan_run(run.clone(), known, &mut changed)?;
+            looked_at += run.end - run.start;
+            pgno = run.end;
         }
-        self.buffers.give(buffer);
+        progress(u64::from(looked_at) * u64::from(self.image.page_size().get()));
         let mut recorded = DatabaseChecksum::new();
         for record in records {
             toggle(&mut recorded, PageRecord::decode(record).checksum);
         }
         Ok((changed, recorded.value().get()))
+    }
+
+    /// The next consecutive pages from `from` to before `end` that are to be looked at.
+    fn next_run(&self, from: u32, end: u32) -> Option<Range<u32>> {
+        let wanted = |pgno: &u32| self.only.is_none_or(|only| only.contains(*pgno));
+        let start = (from..end).find(wanted)?;
+        let stop = if self.only.is_none() { None } else { (start..end).find(|pgno| !wanted(pgno)) };
+        Some(start..stop.unwrap_or(end))
+    }
+
+    fn scan_run(
+        &self,
+        run: Range<u32>,
+        records: &[[u8; RECORD]],
+        changed: &mut Vec<Changed>,
+    ) -> Result<()> {
+        let size = self.image.page_size().bytes();
+        let per_piece = self.image.pages_in(PIECE);
+        let mut buffer = self.buffers.take(per_piece as usize * size);
+        for first in run.clone().step_by(per_piece as usize) {
+            let pages = per_piece.min(run.end - first) as usize;
+            let piece = &mut buffer[..pages * size];
+            self.image.read(first, piece)?;
+            let known = records.get((first - run.start) as usize..).unwrap_or_default();
+            self.compare(first, piece.chunks_exact(size), known, changed);
+        }
+        self.buffers.give(buffer);
+        Ok(())
     }
 
     fn compare<'p>(

@@ -5,11 +5,10 @@ use std::io::Read;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use lifeboat_ltx::{
-    Checksum, DatabaseChecksum, Decoder, Header, PageSize, Txid, TxidRange, page_checksum,
-};
+use lifeboat_ltx::{Checksum, Decoder, PageSize, Txid, page_checksum};
 
 use crate::buffer::Buffer;
+use crate::replay::Replay;
 use crate::{Error, Result};
 
 /// Consecutive pages are written in pieces of about this size.
@@ -29,11 +28,7 @@ pub struct Applied {
 pub struct Stage {
     path: PathBuf,
     file: File,
-    page_size: Option<PageSize>,
-    commit: u32,
-    txid: Option<Txid>,
-    checksum: DatabaseChecksum,
-    torn: bool,
+    replay: Replay,
     keep: bool,
 }
 
@@ -47,16 +42,7 @@ impl Stage {
             .mode(0o600)
             .open(path)
             .map_err(Error::file("create", path))?;
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-            page_size: None,
-            commit: 0,
-            txid: None,
-            checksum: DatabaseChecksum::new(),
-            torn: false,
-            keep: false,
-        })
+        Ok(Self { path: path.to_owned(), file, replay: Replay::default(), keep: false })
     }
 
     /// Takes the room for `bytes` now, so that a full disk shows before the work. File systems
@@ -74,14 +60,26 @@ impl Stage {
         }
     }
 
+    /// Empties the stage, even a torn one: another way begins with a base again.
+    pub fn restart(&mut self) -> Result<()> {
+        self.file.set_len(0).map_err(Error::file("empty", &self.path))?;
+        self.replay = Replay::default();
+        Ok(())
+    }
+
     /// The checksum of the staged image.
     pub fn checksum(&self) -> Checksum {
-        self.checksum.value()
+        self.replay.checksum()
     }
 
     /// The size of the staged image in bytes.
     pub fn size(&self) -> u64 {
-        self.page_size.map_or(0, |size| u64::from(size.get()) * u64::from(self.commit))
+        u64::from(self.page_bytes()) * u64::from(self.replay.commit())
+    }
+
+    /// Bytes in a page of the staged image; 0 before the first file.
+    pub fn page_bytes(&self) -> u32 {
+        self.replay.page_size().map_or(0, PageSize::get)
     }
 
     /// Applies one file: a base to an empty stage, else a file that continues the last one.
@@ -95,24 +93,17 @@ impl Stage {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Applied> {
         let header = decoder.header().clone();
-        self.check_continues(&header)?;
-        self.torn = true;
-        self.page_size = Some(header.page_size);
+        self.replay.begin(&header)?;
         let size = header.page_size.bytes();
         let mut run = Run::default();
         let mut page = Vec::with_capacity(size);
         let mut old = Buffer::new(size);
-        let (mut pages, mut grown) = (0, 0);
+        let mut pages = 0;
         while let Some((pgno, checksum)) =
             decoder.next_page(&mut page).map_err(|source| self.ltx(source))?
         {
-            if pgno <= self.commit {
-                let old = self.stored_checksum(pgno, &mut old)?;
-                self.checksum.toggle(old);
-            } else {
-                grown += 1;
-            }
-            self.checksum.toggle(checksum);
+            let (file, path) = (&self.file, &self.path);
+            self.replay.page(pgno, checksum, || stored_checksum(file, path, pgno, &mut old))?;
             if !run.continues(pgno, size) {
                 self.write(&run)?;
                 progress(run.bytes.len() as u64);
@@ -124,101 +115,13 @@ impl Stage {
         self.write(&run)?;
         progress(run.bytes.len() as u64);
         let trailer = decoder.finish().map_err(|source| self.ltx(source))?;
-        self.check_growth(&header, grown)?;
-        self.resize(&header, &mut old)?;
-        self.check_result(header.range, trailer.checksum_after)?;
-        self.txid = Some(header.range.max());
-        self.torn = false;
+        for pgno in self.replay.cut_off(&header) {
+            self.replay.cut(stored_checksum(&self.file, &self.path, pgno, &mut old)?);
+        }
+        let length = u64::from(header.page_size.get()) * u64::from(header.commit);
+        self.file.set_len(length).map_err(Error::file("resize", &self.path))?;
+        self.replay.end(&header, trailer.checksum_after)?;
         Ok(Applied { pages, txid: header.range.max() })
-    }
-
-    fn check_continues(&self, header: &Header) -> Result<()> {
-        let range = header.range;
-        if self.torn {
-            return Err(Error::Discontinuous {
-                detail: format!("{range} comes after a file that failed"),
-            });
-        }
-        match self.txid {
-            None if range.is_base() => {}
-            None => {
-                return Err(Error::Discontinuous {
-                    detail: format!("expected a base, found transactions {range}"),
-                });
-            }
-            Some(last) => {
-                let next = last.next();
-                if next.is_none_or(|next| range.min() > next) || range.max() <= last {
-                    return Err(Error::Discontinuous {
-                        detail: format!("expected what follows {last}, found {range}"),
-                    });
-                }
-            }
-        }
-        match self.page_size {
-            Some(size) if size != header.page_size => {
-                return Err(Error::Discontinuous {
-                    detail: format!("expected pages of {size} bytes, found {}", header.page_size),
-                });
-            }
-            _ => {}
-        }
-        let follows = self.txid.is_some_and(|last| last.next() == Some(range.min()));
-        match header.checksum_before {
-            Some(before) if follows && before != self.checksum() => Err(Error::Discontinuous {
-                detail: format!(
-                    "{range} follows a database with checksum {before}, this one has {}",
-                    self.checksum()
-                ),
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    /// A file that makes the database larger brings every page it adds.
-    fn check_growth(&self, header: &Header, grown: u32) -> Result<()> {
-        let lock = header.page_size.lock_page();
-        let added = header.commit.saturating_sub(self.commit);
-        let lock_page_added = lock > self.commit && lock <= header.commit;
-        let expected = added - u32::from(lock_page_added);
-        if grown == expected {
-            return Ok(());
-        }
-        Err(Error::Discontinuous {
-            detail: format!(
-                "{} grows the database by {expected} pages but brings {grown}",
-                header.range
-            ),
-        })
-    }
-
-    fn resize(&mut self, header: &Header, buffer: &mut [u8]) -> Result<()> {
-        for pgno in header.commit + 1..=self.commit {
-            if pgno != header.page_size.lock_page() {
-                let old = self.stored_checksum(pgno, buffer)?;
-                self.checksum.toggle(old);
-            }
-        }
-        self.commit = header.commit;
-        self.file.set_len(self.size()).map_err(Error::file("resize", &self.path))
-    }
-
-    fn check_result(&self, range: TxidRange, stated: Option<Checksum>) -> Result<()> {
-        match stated {
-            Some(after) if after != self.checksum() => Err(Error::Discontinuous {
-                detail: format!(
-                    "after {range} the database should have checksum {after}, it has {}",
-                    self.checksum()
-                ),
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    fn stored_checksum(&self, pgno: u32, page: &mut [u8]) -> Result<Checksum> {
-        let offset = u64::from(pgno - 1) * page.len() as u64;
-        self.file.read_exact_at(page, offset).map_err(Error::file("read", &self.path))?;
-        Ok(page_checksum(pgno, page))
     }
 
     fn write(&self, run: &Run) -> Result<()> {
@@ -262,6 +165,12 @@ impl Drop for Stage {
             let _ = std::fs::remove_file(&self.path);
         }
     }
+}
+
+fn stored_checksum(file: &File, path: &Path, pgno: u32, page: &mut [u8]) -> Result<Checksum> {
+    let offset = u64::from(pgno - 1) * page.len() as u64;
+    file.read_exact_at(page, offset).map_err(Error::file("read", path))?;
+    Ok(page_checksum(pgno, page))
 }
 
 /// Consecutive pages waiting to be written.

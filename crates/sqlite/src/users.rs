@@ -8,7 +8,7 @@ use std::path::Path;
 /// processes to root, of their own to others.
 ///
 /// A rollback-journal database that is open but idle holds no lock; this notices it all the same.
-pub(crate) fn users(target: &Path) -> Option<String> {
+pub fn users(target: &Path) -> Option<String> {
     let target = metadata(target).ok()?;
     let own = std::process::id().to_string();
     let mut users = Vec::new();

@@ -22,12 +22,15 @@
 use rusqlite::Connection;
 
 use crate::ffi::{self, Code, WAL_INDEX_HEADER};
+use crate::wal::WalPosition;
 
 /// One state of the WAL: which frames of which generation make up the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WalIndexHeader {
     /// The last frame that belongs to the state, 0 where no frame does.
     pub(crate) last_frame: u32,
+    /// Commits since this index was made; whoever makes it anew from the WAL begins at 0.
+    pub(crate) commits: u32,
     /// Pages in the database.
     pub(crate) page_count: u32,
     /// Bytes in a page.
@@ -51,11 +54,17 @@ impl WalIndexHeader {
         salts.copy_from_slice(&bytes[32..40]);
         Self {
             last_frame: word(16),
+            commits: word(8),
             page_count: word(20),
             page_size,
             checksum: [word(24), word(28)],
             salts,
         }
+    }
+
+    /// Where the state ends in the WAL.
+    pub(crate) fn position(&self) -> WalPosition {
+        WalPosition { salts: self.salts, frames: self.last_frame, checksum: self.checksum }
     }
 }
 
@@ -64,6 +73,9 @@ impl WalIndexHeader {
 pub(crate) struct WalState {
     /// The state that the transaction sees.
     pub(crate) header: WalIndexHeader,
+    /// Frames of this generation that checkpoints have put into the database file; 0 where the
+    /// index is not shared.
+    pub(crate) backfilled: u32,
     /// Whether frames of the WAL overlay the database file.
     pub(crate) in_wal: bool,
 }
@@ -91,11 +103,14 @@ fn settle(connection: &Connection, snapshot: &[u8; WAL_INDEX_HEADER]) -> Result<
     let header = WalIndexHeader::parse(snapshot);
     // The counter is read before the header: a reset writes new salts first and then zeroes it, so
     // a header that is still the transaction's vouches for the counter.
-    let backfilled = match ffi::database_file(connection)?.wal_index()? {
-        Some((backfilled, current)) if current == *snapshot => backfilled,
-        _ => 0,
+    //
+    // The counter by itself is of this generation in any case, since a transaction with frames
+    // holds a read mark and nobody resets the WAL under that.
+    let (backfilled, quiet) = match ffi::database_file(connection)?.wal_index()? {
+        Some((backfilled, current)) => (backfilled, current == *snapshot),
+        None => (0, false),
     };
-    Ok(WalState { header, in_wal: backfilled < header.last_frame })
+    Ok(WalState { header, backfilled, in_wal: !quiet || backfilled < header.last_frame })
 }
 
 #[cfg(test)]
@@ -103,7 +118,7 @@ mod tests {
     use rusqlite::Connection;
 
     use super::{begin, ffi, settle};
-    use crate::open::open_read_only;
+    use crate::open::{BUSY, open_read_only};
 
     const SETUP: &str = "PRAGMA journal_mode=wal; PRAGMA wal_autocheckpoint=0; CREATE TABLE t(x);
         INSERT INTO t VALUES (zeroblob(20000));";
@@ -122,7 +137,7 @@ mod tests {
         SETUP
             .split(';')
             .for_each(|sql| run(&writer, if sql.is_empty() { "SELECT 1" } else { sql }));
-        (directory, writer, open_read_only(&path).unwrap())
+        (directory, writer, open_read_only(&path, BUSY).unwrap())
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod common;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::{Lineage, Place, Stored, run};
-use lifeboat_ltx::{Checksum, PageSize};
+use lifeboat_ltx::{Checksum, PageCoding, PageSize};
 use lifeboat_sqlite::{
     Error, HashKey, PageArray, PageArrayWriter, PageRecord, apply_changes, changed_pages, pin, scan,
 };
@@ -176,7 +176,16 @@ fn the_hash_depends_on_the_key() {
     let image = pinned.image().unwrap();
     let range = lifeboat_ltx::TxidRange::base(lifeboat_ltx::Txid::FIRST);
     let header = lifeboat_ltx::Header::new(image.page_size(), image.page_count(), range);
-    lifeboat_sqlite::encode_base(&image, &header, Vec::new(), writer, 1, &|_| ()).unwrap();
+    lifeboat_sqlite::encode_base(
+        &image,
+        &header,
+        PageCoding::Literal,
+        Vec::new(),
+        writer,
+        1,
+        &|_| (),
+    )
+    .unwrap();
     let second = std::fs::read(stored.pages()).unwrap();
     assert_ne!(first[256..272], second[256..272]);
     assert_eq!(first[272..280], second[272..280], "the checksum does not");

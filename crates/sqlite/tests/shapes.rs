@@ -5,7 +5,7 @@
 mod common;
 
 use common::{Lineage, Place, assert_same, base, naive_checksum, oracle, run};
-use lifeboat_ltx::{Checksum, PageSize};
+use lifeboat_ltx::{Checksum, PageCoding, PageSize};
 use lifeboat_sqlite::{JournalMode, pin, read_header};
 
 fn follow(what: &str, setup: &str, steps: &[&str]) {
@@ -152,8 +152,16 @@ impl Sparse {
         let range = lifeboat_ltx::TxidRange::base(lifeboat_ltx::Txid::FIRST);
         let header = lifeboat_ltx::Header::new(image.page_size(), image.page_count(), range);
         let out = std::io::sink();
-        let encoded =
-            lifeboat_sqlite::encode_base(&image, &header, out, array, 2, &|_| ()).unwrap();
+        let encoded = lifeboat_sqlite::encode_base(
+            &image,
+            &header,
+            PageCoding::Literal,
+            out,
+            array,
+            2,
+            &|_| (),
+        )
+        .unwrap();
         let lock = u32::from(image.page_count() >= image.page_size().lock_page());
         assert_eq!(encoded.pages, image.page_count() - lock);
         Self { page_count: image.page_count(), checksum: encoded.checksum }

@@ -6,7 +6,7 @@ mod common;
 
 use common::{Lineage, Place, oracle, run};
 use lifeboat_ltx::{Checksum, ChecksumPlace, Decoder, Encoder, Header, PageSize, Txid, TxidRange};
-use lifeboat_sqlite::{Error, Stage};
+use lifeboat_sqlite::{Error, HashKey, PageArray, PageArrayStage, Stage};
 
 fn txid(number: u64) -> Txid {
     Txid::new(number).unwrap()
@@ -149,6 +149,16 @@ fn a_file_that_fails_while_it_is_applied_ends_the_stage() {
     let error = staging.apply(&good[..good.len() - 1]).unwrap_err();
     assert!(matches!(error, Error::Ltx { operation: "apply", .. }), "{error:?}");
     staging.refused(&good, "comes after a file that failed");
+
+    // It can begin anew, with nothing of what it held.
+    staging.stage.restart().unwrap();
+    assert_eq!((staging.stage.size(), staging.stage.page_bytes()), (0, 0));
+    assert_eq!(staging.stage.checksum(), Checksum::EMPTY);
+    staging.refused(&good, "expected a base");
+    staging.apply(&file(&header(1, 3, 2), &[(1, 8), (2, 7)])).unwrap();
+    assert_eq!(staging.fills(), [8, 7]);
+    staging.apply(&file(&header(4, 4, 2), &[(1, 6)])).unwrap();
+    assert_eq!(staging.fills(), [6, 7]);
 }
 
 /// Where a file states the checksum in its trailer only.
@@ -205,4 +215,64 @@ fn a_stage_is_private_new_and_gone_when_dropped() {
     assert!(path.exists());
     drop(Stage::create(&place.path("other")).unwrap());
     assert_eq!(place.names(), ["staged"]);
+}
+
+/// A page array made from the files of a lineage is the one that capturing the database left, but
+/// for its key.
+#[test]
+fn a_page_array_from_files_is_the_one_of_the_captures() {
+    let (place, writer) = Place::with(
+        "PRAGMA page_size=512; CREATE TABLE t(a INTEGER PRIMARY KEY, x);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<900)
+         INSERT INTO t SELECT i, randomblob(400) FROM n",
+    );
+    let mut lineage = Lineage::begin(&place.database);
+    for sql in [
+        "UPDATE t SET x = 1 WHERE a % 100 = 0",
+        "DELETE FROM t WHERE a > 300; VACUUM",
+        "INSERT INTO t(x) SELECT randomblob(400) FROM t",
+        "VACUUM",
+    ] {
+        run(&writer, sql);
+        lineage.capture(&place.database);
+        let path = place.path("rebuilt");
+        // The key that the captures of these tests use.
+        let mut stage = PageArrayStage::create(&path, HashKey::new([7; 192])).unwrap();
+        for file in &lineage.files {
+            stage.apply(Decoder::new(file.as_slice()).unwrap(), &mut |_| ()).unwrap();
+        }
+        assert_eq!((stage.checksum(), stage.txid()), (lineage.checksum, Some(lineage.txid)));
+        assert!(PageArray::open(&path).is_err(), "it is none before it is finished");
+        stage.finish().unwrap();
+        let captured = std::fs::read(lineage.directory.path().join("pages")).unwrap();
+        assert!(std::fs::read(&path).unwrap() == captured, "{sql}");
+    }
+}
+
+#[test]
+fn a_page_array_is_not_made_of_files_that_do_not_fit() {
+    let place = Place::in_memory();
+    let begin = || PageArrayStage::create(&place.path("pages"), HashKey::new([1; 192])).unwrap();
+    let apply = |stage: &mut PageArrayStage, file: &[u8]| {
+        stage.apply(Decoder::new(file).unwrap(), &mut |_| ()).map(|_| ())
+    };
+    let base = file(&header(1, 3, 2), &[(1, 1), (2, 2)]);
+    assert!(matches!(begin().finish(), Err(Error::Discontinuous { .. })));
+    assert!(apply(&mut begin(), &file(&header(2, 2, 2), &[(1, 1)])).is_err(), "no base");
+    for (wrong, what) in [
+        (file(&header(5, 5, 2), &[(1, 1)]), "a gap"),
+        (file(&header(4, 4, 4), &[(4, 1)]), "a page is missing"),
+    ] {
+        let mut stage = begin();
+        apply(&mut stage, &base).unwrap();
+        assert!(apply(&mut stage, &wrong).is_err(), "{what}");
+    }
+    let mut stage = begin();
+    apply(&mut stage, &base).unwrap();
+    let mut damaged = file(&header(4, 4, 2), &[(1, 9)]);
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    assert!(matches!(apply(&mut stage, &damaged), Err(Error::Ltx { .. })));
+    assert!(apply(&mut stage, &file(&header(4, 4, 2), &[(1, 9)])).is_err(), "it is torn");
+    assert!(stage.finish().is_err());
 }

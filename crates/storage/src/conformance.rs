@@ -11,8 +11,9 @@ use crate::{Child, Entry, Error, Key, Storage};
 
 /// Runs all properties, each on a storage of its own from `make`, which must be empty.
 pub fn run(make: &dyn Fn() -> Arc<dyn Storage>) {
-    let properties: [fn(&Arc<dyn Storage>); 15] = [
+    let properties: [fn(&Arc<dyn Storage>); 16] = [
         an_object_reads_as_written,
+        a_given_time_is_kept,
         a_taken_key_is_refused,
         nothing_is_visible_before_publish,
         a_dropped_upload_leaves_nothing,
@@ -65,6 +66,18 @@ pub fn an_object_reads_as_written(storage: &Arc<dyn Storage>) {
     let minute = Duration::from_secs(60);
     let now = SystemTime::now();
     assert!((now - minute..now + minute).contains(&entry.modified), "{:?}", entry.modified);
+}
+
+/// To the millisecond, and whatever was written after it was given.
+pub fn a_given_time_is_kept(storage: &Arc<dyn Storage>) {
+    let given = SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_229_340_123);
+    let mut upload = storage.begin().expect("begin");
+    upload.set_modified(given);
+    upload.write_all(&[7; 300_000]).expect("write");
+    upload.publish(&key("a/dated")).expect("publish");
+    let entry = storage.stat(&key("a/dated")).expect("stat").expect("an object");
+    assert_eq!(entry.modified, given);
+    assert_eq!(list(storage, Some("a"))[0].modified, given);
 }
 
 /// Create-new: the first object stays as it is, and nothing of the second is left.

@@ -12,6 +12,7 @@
 
 mod age_reader;
 mod error;
+mod frames;
 mod hash;
 mod key;
 mod local;
@@ -22,6 +23,8 @@ mod seal;
 mod seal_pool;
 mod storage;
 mod unseal;
+mod unseal_pool;
+mod write_behind;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
@@ -34,9 +37,9 @@ pub use age::x25519;
 pub use error::{Error, Result};
 pub use hash::{HashingReader, HashingWriter, ObjectDigest};
 pub use key::Key;
-pub use local::LocalStorage;
+pub use local::{LocalStorage, Stale};
 pub use memory::MemoryStorage;
-pub use passphrase::{unwrap_with_passphrase, wrap_with_passphrase};
-pub use seal::{SealOptions, SealStats, SealWriter, encrypt_bytes, seal_bytes};
+pub use passphrase::{is_wrapped_with_passphrase, unwrap_with_passphrase, wrap_with_passphrase};
+pub use seal::{SealOptions, SealStats, SealWriter, compress_bytes, encrypt_bytes, seal_bytes};
 pub use storage::{Child, Entry, Storage, Upload};
-pub use unseal::{Unsealed, decrypt_bytes, unseal, unseal_bytes};
+pub use unseal::{Unsealed, decompress_bytes, decrypt_bytes, unseal, unseal_bytes};

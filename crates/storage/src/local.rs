@@ -2,7 +2,8 @@
 //!
 //! An upload is written to a file with a random name in `tmp/`. Publishing it is, in this order:
 //!
-//! 1. fsync of the file: its bytes are durable before any name leads to them;
+//! 1. the time that was asked for is set, then fsync of the file: its bytes are durable before any
+//!    name leads to them;
 //! 2. the directories of its key are made, and each is fsynced in its parent. A directory that was
 //!    already there is treated the same, once per process, because whoever made it may have been
 //!    killed before its own fsync;
@@ -30,6 +31,8 @@ mod directory;
 mod listing;
 mod sweep;
 mod upload;
+
+pub use sweep::Stale;
 
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File};
@@ -95,6 +98,14 @@ impl LocalStorage {
             .open_root()
             .and_then(|root| sweep::sweep(&root, older_than))
             .map_err(|source| self.shared.error("sweep", crate::key::TEMPORARY, source))
+    }
+
+    /// What [`LocalStorage::sweep`] would remove.
+    pub fn stale(&self, older_than: Duration) -> Result<Stale> {
+        self.shared
+            .open_root()
+            .and_then(|root| sweep::stale(&root, older_than))
+            .map_err(|source| self.shared.error("look through", crate::key::TEMPORARY, source))
     }
 }
 

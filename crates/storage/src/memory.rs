@@ -58,7 +58,7 @@ impl Storage for MemoryStorage {
     }
 
     fn begin(&self) -> Result<Box<dyn Upload>> {
-        Ok(Box::new(MemoryUpload { storage: self.clone(), bytes: Vec::new() }))
+        Ok(Box::new(MemoryUpload { storage: self.clone(), bytes: Vec::new(), modified: None }))
     }
 
     fn read(&self, key: &Key, range: Option<Range<u64>>) -> Result<Box<dyn Read + Send>> {
@@ -111,6 +111,7 @@ impl AsRef<[u8]> for SharedBytes {
 struct MemoryUpload {
     storage: MemoryStorage,
     bytes: Vec<u8>,
+    modified: Option<SystemTime>,
 }
 
 impl Write for MemoryUpload {
@@ -124,12 +125,17 @@ impl Write for MemoryUpload {
 }
 
 impl Upload for MemoryUpload {
+    fn set_modified(&mut self, modified: SystemTime) {
+        self.modified = Some(modified);
+    }
+
     fn publish(self: Box<Self>, key: &Key) -> Result<()> {
         let mut objects = self.storage.objects();
         if objects.contains_key(key) {
             return Err(Error::Exists { key: key.clone(), location: LOCATION.to_owned() });
         }
-        let object = Object { bytes: Arc::new(self.bytes), modified: SystemTime::now() };
+        let modified = self.modified.unwrap_or_else(SystemTime::now);
+        let object = Object { bytes: Arc::new(self.bytes), modified };
         objects.insert(key.clone(), object);
         Ok(())
     }

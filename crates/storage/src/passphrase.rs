@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::iter;
 
 use age::secrecy::SecretString;
-use age::{DecryptError, Encryptor, scrypt};
+use age::{DecryptError, Decryptor, Encryptor, scrypt};
 
 use crate::age_reader::{AgeReader, refused};
 use crate::{Error, Result};
@@ -45,4 +45,12 @@ pub fn unwrap_with_passphrase(wrapped: &[u8], passphrase: &SecretString) -> Resu
     let mut plain = Vec::with_capacity(wrapped.len());
     reader.read_to_end(&mut plain).map_err(|error| Error::from_stream("read", error))?;
     Ok(plain)
+}
+
+/// Whether an age file is encrypted for a passphrase, as opposed to recipients. Its header says so,
+/// which nobody vouches for until it is opened.
+///
+/// [`Error::Corrupt`] if it is no age file.
+pub fn is_wrapped_with_passphrase(wrapped: &[u8]) -> Result<bool> {
+    Decryptor::new_buffered(wrapped).map(|file| file.is_scrypt()).map_err(refused)
 }

@@ -12,6 +12,7 @@ use age::{EncryptError, Encryptor};
 use zstd::bulk::Compressor;
 
 use crate::seal_pool::Pool;
+use crate::write_behind::WriteBehind;
 use crate::{Error, Result};
 
 /// The level of small documents, where the time does not show.
@@ -171,6 +172,17 @@ pub fn seal_bytes(plain: &[u8], recipients: &[Recipient]) -> Result<Vec<u8>> {
         .map_err(|error| Error::from_stream("write", error))
 }
 
+/// Compresses a small document that is not sealed: one zstd frame with a checksum of its content,
+/// since nothing else vouches for it.
+pub fn compress_bytes(plain: &[u8]) -> Result<Vec<u8>> {
+    let compress = || {
+        let mut compressor = Compressor::new(DOCUMENT_LEVEL)?;
+        compressor.include_checksum(true)?;
+        compressor.compress(plain)
+    };
+    compress().map_err(|error| Error::from_stream("write", error))
+}
+
 /// Encrypts `plain` without compression: an age file.
 pub fn encrypt_bytes(plain: &[u8], recipients: &[Recipient]) -> Result<Vec<u8>> {
     let encrypt = |sink: AgeSink<Vec<u8>>| {
@@ -208,6 +220,13 @@ pub(crate) struct AgeSink<W> {
 pub(crate) struct AgeWriter<W: Write> {
     writer: StreamWriter<BufWriter<Counting<W>>>,
     plain_bytes: u64,
+}
+
+impl<W: Write + Send + 'static> AgeSink<W> {
+    /// The same, with the writing on a thread of its own.
+    pub(crate) fn on_a_thread(self) -> io::Result<AgeSink<WriteBehind<W>>> {
+        Ok(AgeSink { encryptor: self.encryptor, out: WriteBehind::start(self.out)? })
+    }
 }
 
 impl<W: Write> AgeSink<W> {

@@ -1,5 +1,5 @@
-//! The threads of a [`crate::SealWriter`]: workers compress frames, one thread encrypts and writes
-//! them in order.
+//! The threads of a [`crate::SealWriter`]: workers compress frames, one thread encrypts them in
+//! order, and one writes what comes of it (and hashes it, in a repository).
 //!
 //! A frame is a pair of buffers that goes round: the cutter fills `plain`, a worker compresses it to
 //! `packed`, the writer thread writes that and gives the pair back. There are `workers + 2` pairs,
@@ -23,6 +23,7 @@ use zstd::bulk::Compressor;
 
 use crate::SealOptions;
 use crate::seal::{AgeSink, Sealed};
+use crate::write_behind::WriteBehind;
 
 /// A pair of buffers.
 #[derive(Default)]
@@ -63,6 +64,7 @@ impl<W: Write + Send + 'static> Pool<W> {
         let (jobs, waiting) = channel();
         let (messages, inbox) = channel();
         let (give_back, returned) = channel();
+        let sink = sink.on_a_thread()?;
         let write = move || write_in_order(sink, &inbox, &give_back);
         let writer = thread::Builder::new().name("seal-write".to_owned()).spawn(write)?;
         Ok(Self {
@@ -214,9 +216,9 @@ fn compress(
     Ok(())
 }
 
-/// Encrypts and writes frames in the order they were submitted, whatever the order they come in.
-fn write_in_order<W: Write>(
-    sink: AgeSink<W>,
+/// Encrypts frames in the order they were submitted, whatever the order they come in.
+fn write_in_order<W: Write + Send + 'static>(
+    sink: AgeSink<WriteBehind<W>>,
     inbox: &Receiver<Message>,
     give_back: &Sender<Buffers>,
 ) -> io::Result<Sealed<W>> {
@@ -238,5 +240,6 @@ fn write_in_order<W: Write>(
             next += 1;
         }
     }
-    writer.finish()
+    let Sealed { out, compressed_bytes, sealed_bytes } = writer.finish()?;
+    Ok(Sealed { out: out.finish()?, compressed_bytes, sealed_bytes })
 }

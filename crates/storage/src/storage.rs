@@ -15,7 +15,7 @@ pub struct Entry {
     pub key: Key,
     /// Its length in bytes.
     pub size: u64,
-    /// When it was written, by the clock of the storage.
+    /// When it was written, by the clock of the storage; or what [`Upload::set_modified`] said.
     pub modified: SystemTime,
 }
 
@@ -89,6 +89,11 @@ pub trait Storage: Send + Sync + Debug {
 ///
 /// Errors of its [`Write`] carry an [`Error`]; after one of them it can no longer be published.
 pub trait Upload: Write + Send {
+    /// Gives the object another time than that of its publishing, exact to the millisecond, for
+    /// listings of ours and of others that read the same store. Called before the first byte, because
+    /// some stores take what they keep beside an object at its beginning.
+    fn set_modified(&mut self, modified: SystemTime);
+
     /// Gives the object its name. Before, nothing of it is visible; when this returns `Ok`, all of
     /// it is, and is durable.
     ///

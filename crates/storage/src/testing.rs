@@ -6,6 +6,7 @@
 use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use crate::{Child, Entry, Error, Key, Result, Storage, Upload};
 
@@ -233,6 +234,10 @@ impl Write for FaultyUpload {
 }
 
 impl Upload for FaultyUpload {
+    fn set_modified(&mut self, modified: SystemTime) {
+        self.inner.set_modified(modified);
+    }
+
     fn publish(self: Box<Self>, key: &Key) -> Result<()> {
         match self.record.next(Operation::Publish(key.clone())) {
             Course::Succeed if !self.torn => self.inner.publish(key),

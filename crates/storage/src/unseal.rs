@@ -1,21 +1,28 @@
 //! Reading what was sealed.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::thread;
 
 use age::x25519::Identity;
 use zstd::stream::read::Decoder;
 
 use crate::age_reader::{AgeReader, refused};
 use crate::read_ahead::ReadAhead;
+use crate::unseal_pool::Pool;
 use crate::{Error, Result};
 
 /// The largest window a zstd frame may ask for: 128 MiB, the limit of `zstd -d` too.
 const WINDOW_LOG_MAX: u32 = 27;
-/// Sizes and numbers of the blocks read ahead: some 2 MiB of compressed and 5 MiB of plain bytes.
-const COMPRESSED_BLOCK_BYTES: usize = 256 * 1024;
-const COMPRESSED_BLOCKS: usize = 6;
-const PLAIN_BLOCK_BYTES: usize = 1024 * 1024;
-const PLAIN_BLOCKS: usize = 3;
+/// Sizes and numbers of the blocks of sealed bytes read ahead.
+const SEALED_BLOCK_BYTES: usize = 256 * 1024;
+const SEALED_BLOCKS: usize = 6;
+/// A stream that is compressed to less than this is decompressed without threads.
+const INLINE_BYTES: usize = 256 * 1024;
+/// As when sealing: each worker takes two frames of memory.
+const MAX_WORKERS: usize = 4;
+
+/// What is wrong where the decoder finds something else than a frame.
+pub(crate) const NO_FRAME: &str = "no zstd frame that can be read";
 
 /// The plain bytes of a sealed stream, in order. Only a reader that was read to its end without
 /// error has shown the whole object: authentication is by pieces of 64 KiB, and that nothing is
@@ -23,20 +30,32 @@ const PLAIN_BLOCKS: usize = 3;
 ///
 /// Its errors carry an [`Error`]: [`Error::Corrupt`] for damage, else what the stream below said.
 pub struct Unsealed {
-    reader: ReadAhead,
+    plain: Plain,
 }
 
-/// Opens a sealed stream. Objects of some size are read and decrypted on one thread and
-/// decompressed on another, both ahead of the consumer by a few MiB; small ones without threads.
+enum Plain {
+    Inline(BufReader<ZstdReader<Cursor<Vec<u8>>>>),
+    Pool(Pool),
+}
+
+/// Opens a sealed stream. Of objects of some size, the stream below is read on one thread, decrypted
+/// on another and decompressed on several, all ahead of the consumer by a few frames; small ones are
+/// read without threads.
 ///
 /// [`Error::NotForUs`] if no identity opens it, [`Error::Corrupt`] if it is no age file.
 pub fn unseal(reader: impl Read + Send + 'static, identities: &[Identity]) -> Result<Unsealed> {
     let failed = |source| Error::from_stream("read", source);
-    let opened = AgeReader::open(reader, as_dyn(identities), refused)?;
-    let opened =
-        ReadAhead::new(opened, COMPRESSED_BLOCK_BYTES, COMPRESSED_BLOCKS).map_err(failed)?;
-    let plain = ReadAhead::new(zstd_reader(opened)?, PLAIN_BLOCK_BYTES, PLAIN_BLOCKS);
-    Ok(Unsealed { reader: plain.map_err(failed)? })
+    let sealed = ReadAhead::new(reader, SEALED_BLOCK_BYTES, SEALED_BLOCKS).map_err(failed)?;
+    let mut opened = AgeReader::open(sealed, as_dyn(identities), refused)?;
+    let mut head = Vec::new();
+    (&mut opened).take(INLINE_BYTES as u64).read_to_end(&mut head).map_err(failed)?;
+    let plain = if head.len() < INLINE_BYTES {
+        Plain::Inline(BufReader::new(zstd_reader(Cursor::new(head))?))
+    } else {
+        let workers = thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS);
+        Plain::Pool(Pool::start(Cursor::new(head).chain(opened), workers).map_err(failed)?)
+    };
+    Ok(Unsealed { plain })
 }
 
 /// Unseals a small document. [`Error::TooLarge`] if it is larger than `limit_bytes`, whatever the
@@ -44,6 +63,12 @@ pub fn unseal(reader: impl Read + Send + 'static, identities: &[Identity]) -> Re
 pub fn unseal_bytes(sealed: &[u8], identities: &[Identity], limit_bytes: usize) -> Result<Vec<u8>> {
     let opened = BufReader::new(AgeReader::open(sealed, as_dyn(identities), refused)?);
     read_limited(zstd_reader(opened)?, limit_bytes)
+}
+
+/// Decompresses a small document that is not sealed. [`Error::TooLarge`] if it is larger than
+/// `limit_bytes`, whatever the size of its compressed form.
+pub fn decompress_bytes(compressed: &[u8], limit_bytes: usize) -> Result<Vec<u8>> {
+    read_limited(zstd_reader(compressed)?, limit_bytes)
 }
 
 /// Decrypts an age file that is not compressed. [`Error::TooLarge`] if it holds more than
@@ -70,7 +95,8 @@ fn read_limited(reader: impl Read, limit_bytes: usize) -> Result<Vec<u8>> {
     Ok(plain)
 }
 
-fn zstd_reader<R: BufRead>(mut reader: R) -> Result<ZstdReader<R>> {
+/// A decoder of a whole stream, which has at least one frame.
+pub(crate) fn zstd_reader<R: BufRead>(mut reader: R) -> Result<ZstdReader<R>> {
     let failed = |source| Error::from_stream("read", source);
     // The decoder takes no frame at all for the end. Nothing was ever sealed to that.
     if reader.fill_buf().map_err(failed)?.is_empty() {
@@ -82,7 +108,7 @@ fn zstd_reader<R: BufRead>(mut reader: R) -> Result<ZstdReader<R>> {
 }
 
 /// Decompresses; errors of the decoder itself become [`Error::Corrupt`].
-struct ZstdReader<R> {
+pub(crate) struct ZstdReader<R> {
     decoder: Decoder<'static, R>,
 }
 
@@ -94,24 +120,35 @@ impl<R: BufRead> Read for ZstdReader<R> {
             None if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Error::corrupt("the last zstd frame is cut short", error).into()
             }
-            None => Error::corrupt("no zstd frame that can be read", error).into(),
+            None => Error::corrupt(NO_FRAME, error).into(),
         })
     }
 }
 
 impl Read for Unsealed {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.reader.read(buf)
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let read = self.fill_buf()?.read(buf)?;
+        self.consume(read);
+        Ok(read)
     }
 }
 
 impl BufRead for Unsealed {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.reader.fill_buf()
+        match &mut self.plain {
+            Plain::Inline(plain) => plain.fill_buf(),
+            Plain::Pool(pool) => pool.fill_buf(),
+        }
     }
 
     fn consume(&mut self, amount: usize) {
-        self.reader.consume(amount);
+        match &mut self.plain {
+            Plain::Inline(plain) => plain.consume(amount),
+            Plain::Pool(pool) => pool.consume(amount),
+        }
     }
 }
 

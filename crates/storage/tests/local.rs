@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use lifeboat_storage::testing::{Fault, FaultKind, Faulty};
-use lifeboat_storage::{Error, Key, LocalStorage, Storage};
+use lifeboat_storage::{Error, Key, LocalStorage, Stale, Storage};
 
 fn key(text: &str) -> Key {
     text.parse().unwrap()
@@ -136,7 +136,10 @@ fn a_sweep_takes_only_what_nobody_holds() {
     fs::write(&left, b"half").unwrap();
     let mut upload = storage.begin().unwrap();
     upload.write_all(b"still being written").unwrap();
+    assert_eq!(storage.stale(Duration::from_secs(3600)).unwrap(), Stale::default());
     assert_eq!(storage.sweep(Duration::from_secs(3600)).unwrap(), 0);
+    assert_eq!(storage.stale(Duration::ZERO).unwrap(), Stale { files: 1, bytes: 4 });
+    assert!(left.exists());
     assert_eq!(storage.sweep(Duration::ZERO).unwrap(), 1);
     assert!(!left.exists());
     upload.publish(&key("object")).unwrap();

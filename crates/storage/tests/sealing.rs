@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use lifeboat_storage::x25519::Identity;
 use lifeboat_storage::{
-    Error, SealOptions, SealWriter, decrypt_bytes, encrypt_bytes, seal_bytes, unseal, unseal_bytes,
+    Error, SealOptions, SealWriter, compress_bytes, decompress_bytes, decrypt_bytes, encrypt_bytes,
+    seal_bytes, unseal, unseal_bytes,
 };
 use proptest::prelude::*;
 
@@ -419,5 +420,24 @@ proptest! {
         prop_assert!(unseal_bytes(&bytes, one(&identity), 1000).is_err());
         let header = [&b"age-encryption.org/v1\n-> X25519 "[..], &bytes].concat();
         prop_assert!(unseal_all(header, &identity).is_err());
+    }
+}
+
+/// Nothing but its own checksum vouches for a document that is not sealed.
+#[test]
+fn a_compressed_document_is_read_as_written_and_not_otherwise() {
+    let plain: Vec<u8> = (0..2000_u32).flat_map(|number| (number * number).to_le_bytes()).collect();
+    let compressed = compress_bytes(&plain).unwrap();
+    assert_eq!(decompress_bytes(&compressed, plain.len()).unwrap(), plain);
+    let small = decompress_bytes(&compressed, plain.len() - 1);
+    assert!(matches!(small, Err(Error::TooLarge { .. })), "{small:?}");
+    for at in 0..compressed.len() {
+        let mut damaged = compressed.clone();
+        damaged[at] ^= 1 << (at % 8);
+        let read = decompress_bytes(&damaged, plain.len());
+        assert!(read.is_err() || read.unwrap() == plain, "byte {at}");
+    }
+    for length in 0..compressed.len() {
+        assert!(decompress_bytes(&compressed[..length], plain.len()).is_err(), "{length} bytes");
     }
 }

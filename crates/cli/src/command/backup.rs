@@ -1,9 +1,12 @@
 //! `lifeboat backup`
 
-use lifeboat::{BackupReport, BackupRequest, DatabaseSource, Error, Request, backup, discover};
+use lifeboat::{
+    BackupReport, BackupRequest, CleanupReport, DatabaseSource, Error, Request, backup, cleanup,
+    discover,
+};
 use serde_json::json;
 
-use super::Session;
+use super::{Session, forget, prune};
 use crate::arguments::BackupArguments;
 use crate::exit::{self, Exit};
 use crate::output::{self, size, table};
@@ -17,17 +20,31 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result<Exit
         sources,
         label: arguments.name.clone(),
         tags: arguments.tags.clone(),
+        base: arguments.base,
         verify: arguments.verify,
+        rescan: arguments.rescan,
     };
     let report = backup(&session.context, &request, &session.progress)?;
     for failure in &report.failures {
         output::error(&failure.error, exit::of_error(&failure.error), session.global.json);
     }
+    // The backup is there whatever becomes of the cleanup; a partial one is no reason to forget.
+    let cleaned = (arguments.cleanup && report.failures.is_empty())
+        .then(|| session.context.open_repository().and_then(|opened| cleanup(&opened)));
     if session.global.json {
-        output::json(&summary(&report))?;
+        let mut summary = summary(&report);
+        if let Some(Ok(cleaned)) = &cleaned {
+            summary["cleanup"] = document_of_cleanup(cleaned);
+        }
+        output::json(&summary)?;
     } else {
         show(session, &report)?;
+        if let Some(Ok(cleaned)) = &cleaned {
+            session.say(&forget::sentence(&cleaned.forgotten, false))?;
+            session.say(&prune::sentence(&cleaned.pruned, &cleaned.plan))?;
+        }
     }
+    cleaned.transpose()?;
     Ok(if report.failures.is_empty() { Exit::Ok } else { Exit::Partial })
 }
 
@@ -93,8 +110,20 @@ fn row(database: &DatabaseSource) -> Vec<String> {
     ]
 }
 
+fn document_of_cleanup(cleaned: &CleanupReport) -> serde_json::Value {
+    json!({
+        "forget": forget::document(&cleaned.forgotten, false),
+        "prune": prune::document(&cleaned.plan, &cleaned.pruned),
+    })
+}
+
 fn summary(report: &BackupReport) -> serde_json::Value {
     let manifest = &report.manifest;
+    let mut sources = json!(manifest.sources);
+    let list = sources.as_array_mut().into_iter().flatten();
+    for (source, by) in list.zip(&report.changed_by) {
+        source["changed_by"] = json!(by.as_str());
+    }
     json!({
         "message_type": "summary",
         "backup_id": manifest.id,
@@ -106,6 +135,6 @@ fn summary(report: &BackupReport) -> serde_json::Value {
         "verified": report.verified,
         "partial": !report.failures.is_empty(),
         "problems": manifest.problems,
-        "sources": manifest.sources,
+        "sources": sources,
     })
 }

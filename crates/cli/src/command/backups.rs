@@ -1,6 +1,8 @@
 //! `lifeboat backups`
 
-use lifeboat::{BackupEntry, DatabaseSource, Error, Manifest, Source, Time, backups};
+use lifeboat::{
+    BackupEntry, BackupName, DatabaseSource, Error, Manifest, Source, Time, backup_names, backups,
+};
 use serde_json::{Value, json};
 
 use super::Session;
@@ -13,6 +15,10 @@ const TABLES: usize = 4;
 
 pub(super) fn run(session: &Session, arguments: &BackupsArguments) -> Result<Exit, Error> {
     let opened = session.context.open_repository()?;
+    let by_content = arguments.source.is_some() || arguments.tag.is_some();
+    if !opened.can_read() && !by_content {
+        return by_name(session, arguments, backup_names(&opened)?);
+    }
     let mut entries = backups(&opened)?;
     entries.retain(|entry| fits(entry, arguments));
     entries.truncate(arguments.latest.unwrap_or(usize::MAX));
@@ -25,6 +31,34 @@ pub(super) fn run(session: &Session, arguments: &BackupsArguments) -> Result<Exi
         show(&entries)?;
     }
     Ok(if unreadable { Exit::Failed } else { Exit::Ok })
+}
+
+/// What whoever cannot open anything gets to see.
+fn by_name(
+    session: &Session,
+    arguments: &BackupsArguments,
+    mut names: Vec<BackupName>,
+) -> Result<Exit, Error> {
+    names.retain(|name| arguments.host.as_ref().is_none_or(|host| *host == name.host));
+    names.truncate(arguments.latest.unwrap_or(usize::MAX));
+    if session.global.json {
+        let named = |name: &BackupName| json!({ "id": name.id, "host": name.host, "started": name.started, "sealed": true });
+        output::json(&Value::Array(names.iter().map(named).collect()))?;
+        return Ok(Exit::Ok);
+    }
+    if names.is_empty() {
+        session.say("no backups")?;
+        return Ok(Exit::Ok);
+    }
+    let mut rows = vec![["ID", "TIME", "HOST"].map(str::to_owned).to_vec()];
+    rows.extend(
+        names.iter().map(|name| vec![name.id.short(), local(name.started), name.host.clone()]),
+    );
+    table::columns(&rows).iter().try_for_each(|line| output::line(line))?;
+    if !session.global.quiet {
+        output::note("what they hold is not shown: neither password nor --identity is given");
+    }
+    Ok(Exit::Ok)
 }
 
 /// A backup that cannot be read is always shown: nobody knows what it holds.
@@ -115,7 +149,7 @@ fn tables(database: &DatabaseSource) -> String {
 }
 
 /// A time in the zone of this machine, as people write it.
-pub(super) fn local(time: Time) -> String {
+pub(crate) fn local(time: Time) -> String {
     let zoned = time.timestamp().to_zoned(jiff::tz::TimeZone::system());
     zoned.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }

@@ -35,6 +35,7 @@ pub(super) fn show(session: &Session) -> Result<Exit, Error> {
     output::line(&format!("# state:         {}", context.state_path().display()))?;
     let text = toml::to_string(&file.config).map_err(|error| Error::Config {
         path: file.path.clone().unwrap_or_default(),
+        line: None,
         problem: error.to_string(),
     })?;
     if !text.is_empty() {

@@ -6,7 +6,8 @@ use lifeboat::{Error, dump};
 
 use super::Session;
 use crate::arguments::SelectArguments;
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
+use crate::progress::Reporter;
 
 pub(super) fn run(session: &Session, arguments: &SelectArguments) -> Result<Exit, Error> {
     if stdout().is_terminal() {
@@ -16,6 +17,10 @@ pub(super) fn run(session: &Session, arguments: &SelectArguments) -> Result<Exit
         });
     }
     let opened = session.context.open_repository()?;
-    dump(&opened, &super::selection(arguments), &mut stdout().lock(), &session.progress)?;
-    Ok(Exit::Ok)
+    let selection = super::selection(arguments);
+    // The database has standard output for itself, even with --json.
+    let progress = Reporter::new(false, session.global.quiet, session.global.verbose);
+    let report = dump(&opened, &selection, &mut stdout().lock(), &progress)?;
+    super::restore::warn(session, &report.detour, &report.backup);
+    Ok(exit::of_detour(&report.detour))
 }

@@ -1,14 +1,15 @@
 //! `lifeboat restore`
 
 use lifeboat::{
-    Error, Replaced, RestorePlan, RestoreReport, RestoreRequest, plan_restore, restore,
+    BackupName, DatabaseSource, Detour, Error, Replaced, RestorePlan, RestoreReport,
+    RestoreRequest, plan_restore, restore,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Session;
 use super::backups::local;
 use crate::arguments::RestoreArguments;
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::output::{self, size};
 use crate::progress::rate;
 
@@ -27,7 +28,7 @@ pub(super) fn run(session: &Session, arguments: &RestoreArguments) -> Result<Exi
         show_plan(session, &plan)?;
     }
     if arguments.dry_run {
-        return Ok(Exit::Ok);
+        return Ok(exit::of_detour(plan.detour()));
     }
     let report = restore(&opened, plan, &session.progress)?;
     if session.global.json {
@@ -35,20 +36,25 @@ pub(super) fn run(session: &Session, arguments: &RestoreArguments) -> Result<Exi
     } else {
         show(session, &report)?;
     }
-    Ok(Exit::Ok)
+    Ok(exit::of_detour(&report.detour))
+}
+
+/// What is being restored: the first line, and again if that changes.
+pub(crate) fn choice(name: &BackupName, label: Option<&str>, database: &DatabaseSource) -> String {
+    let label = label.map(|label| format!(" \"{label}\"")).unwrap_or_default();
+    format!(
+        "restoring {} from backup {}{label} of {} (transaction {} of {})",
+        database.name,
+        name.id.short(),
+        local(name.started),
+        database.txid,
+        local(database.time),
+    )
 }
 
 fn show_plan(session: &Session, plan: &RestorePlan) -> Result<(), Error> {
     let database = plan.database();
-    let label = plan.label().map(|label| format!(" \"{label}\"")).unwrap_or_default();
-    session.say(&format!(
-        "restoring {} from backup {}{label} of {} (transaction {} of {})",
-        database.name,
-        plan.backup().id.short(),
-        local(plan.backup().started),
-        database.txid,
-        local(database.time),
-    ))?;
+    session.say(&choice(plan.backup(), plan.label(), database))?;
     let replaces = if plan.replaces { ", in place of what is there" } else { "" };
     session.say(&format!("  to       {}{replaces}", plan.target.display()))?;
     session.say(&format!(
@@ -74,11 +80,40 @@ fn show(session: &Session, report: &RestoreReport) -> Result<(), Error> {
     if let Replaced::Former(aside) = &report.replaced {
         session.say(&format!("the former database is kept as {}", aside.database.display()))?;
     }
+    warn(session, &report.detour, &report.backup);
     Ok(())
 }
 
-fn document_of_plan(plan: &RestorePlan) -> serde_json::Value {
-    json!({
+/// Says what was not as it should be: at the end, where it is not overlooked.
+pub(super) fn warn(session: &Session, detour: &Detour, backup: &BackupName) {
+    if session.global.quiet || detour.skipped.is_empty() && detour.damaged.is_empty() {
+        return;
+    }
+    if !detour.skipped.is_empty() {
+        output::note(&format!(
+            "warning: this is not the newest backup but {} of {}: {} newer cannot be restored",
+            backup.id.short(),
+            local(backup.started),
+            detour.skipped.len(),
+        ));
+    }
+    output::note("hint: `lifeboat check --read-data` says what is damaged and what to do");
+}
+
+/// Members of what was gone around.
+fn with_detour(mut document: Value, detour: &Detour) -> Value {
+    let skipped = detour.skipped.iter().map(|backup| {
+        json!({ "backup_id": backup.name.id, "started": backup.name.started, "error": backup.reason })
+    });
+    let damaged =
+        detour.damaged.iter().map(|one| json!({ "object": one.key, "error": one.reason }));
+    document["skipped"] = skipped.collect();
+    document["damaged"] = damaged.collect();
+    document
+}
+
+fn document_of_plan(plan: &RestorePlan) -> Value {
+    let document = json!({
         "message_type": "plan",
         "backup_id": plan.backup().id,
         "database": plan.database().name,
@@ -89,21 +124,27 @@ fn document_of_plan(plan: &RestorePlan) -> serde_json::Value {
         "size_bytes": plan.database().size_bytes,
         "sealed_bytes": plan.sealed_bytes,
         "free_bytes": plan.free_bytes,
-    })
+    });
+    with_detour(document, plan.detour())
 }
 
-fn document(report: &RestoreReport) -> serde_json::Value {
+fn document(report: &RestoreReport) -> Value {
     let aside = match &report.replaced {
         Replaced::Former(aside) => Some(&aside.database),
         Replaced::Nothing => None,
     };
-    json!({
+    let document = json!({
         "message_type": "summary",
+        "backup_id": report.backup.id,
+        "database": report.database.name,
+        "txid": report.database.txid.to_string(),
+        "time": report.database.time,
         "target": report.target,
         "size_bytes": report.size_bytes,
         "sealed_bytes": report.sealed_bytes,
         "verified": report.verified,
         "duration_ms": report.duration_ms,
         "former": aside,
-    })
+    });
+    with_detour(document, &report.detour)
 }

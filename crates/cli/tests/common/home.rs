@@ -135,6 +135,13 @@ impl Ran {
         Self { code: status.code(), out: text(stdout), err: text(stderr) }
     }
 
+    /// Expects the command line to be refused, with a text that says this.
+    #[track_caller]
+    pub(crate) fn fails_usage(&self, text: &str) {
+        assert_eq!(self.code, Some(2), "{self:?}");
+        assert!(self.err.contains(text), "expected {text:?}: {self:?}");
+    }
+
     /// Expects this exit code, an error line with `error` in it, a hint line with `hint` in it, and
     /// no panic.
     #[track_caller]

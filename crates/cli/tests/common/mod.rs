@@ -5,8 +5,18 @@
 
 mod database;
 mod home;
+mod scrub;
 mod tools;
 
 pub(crate) use database::{Database, content};
 pub(crate) use home::{Home, Ran, files_below};
-pub(crate) use tools::{Tool, has_tool, is_root, require_tool, skip};
+pub(crate) use scrub::scrub;
+pub(crate) use tools::{Tool, is_root, require_tool, skip};
+
+/// A home with a database of which there is one backup.
+pub(crate) fn backed_up() -> (Home, Database) {
+    let home = Home::new();
+    let database = Database::create(&home.path("app.db"), "wal", 20);
+    home.ok(&["backup", "app.db"]);
+    (home, database)
+}

@@ -3,19 +3,16 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// Whether a program is there.
-pub(crate) fn has_tool(name: &str) -> bool {
-    let known = |argument| {
-        let (out, err) = (Stdio::null(), Stdio::null());
-        Command::new(name).arg(argument).stdout(out).stderr(err).status()
-    };
-    known("--version").is_ok_and(|status| status.success())
-}
-
 /// Whether a program is there. Where it is not, the test says so and ends; with
 /// `LIFEBOAT_REQUIRE_ORACLES` set, as in CI, it fails.
 pub(crate) fn require_tool(name: &str) -> bool {
-    let found = has_tool(name);
+    let version = if name == "restic" { "version" } else { "--version" };
+    let found = Command::new(name)
+        .arg(version)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
     assert!(found || std::env::var_os("LIFEBOAT_REQUIRE_ORACLES").is_none(), "{name} is missing");
     if !found {
         skip(&format!("{name} is not installed"));

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use lifeboat_repository::{LineageId, Parent};
-use lifeboat_sqlite::{Image, PageArray};
+use lifeboat_repository::{LineageAddress, LineageListing, Parent};
+use lifeboat_sqlite::{PageArray, Pin};
 
 use super::Capture;
 use crate::error::chain;
@@ -30,18 +30,20 @@ impl Basis {
     }
 }
 
-fn parent_of(state: &DatabaseState) -> Option<Parent> {
+/// What a lineage that begins instead of this one comes after.
+pub(super) fn parent_of(state: &DatabaseState) -> Option<Parent> {
     state.captured.txid.map(|txid| Parent { lineage: state.lineage, txid })
 }
 
 impl Capture<'_> {
     /// Nothing is guessed: what cannot be shown to fit is stored again.
-    pub(super) fn basis(&self, image: &Image<'_>) -> Result<Basis> {
+    pub(super) fn basis(&self, pin: &Pin) -> Result<Basis> {
         let state = match self.files.load() {
             Ok(Some(state)) => state,
-            Ok(None) => return Ok(new_lineage("first backup of this database on this host", None)),
+            Ok(None) => return self.recover(pin, None),
             Err(error @ (Error::State { .. } | Error::Database(_))) => {
-                return Ok(new_lineage(format!("local state unusable: {}", chain(&error)), None));
+                let reason = format!("local state unusable: {}", chain(&error));
+                return self.recover(pin, Some(&reason));
             }
             Err(error) => return Err(error),
         };
@@ -50,44 +52,60 @@ impl Capture<'_> {
             let reason = format!("the name stood for {}", state.path.display());
             return Ok(new_lineage(reason, parent));
         }
-        if state.page_size != image.page_size().get() {
-            let (from, to) = (state.page_size, image.page_size());
+        if state.page_size != pin.page_size().get() {
+            let (from, to) = (state.page_size, pin.page_size());
             return Ok(new_lineage(format!("page size changed from {from} to {to}"), parent));
         }
         let array = match PageArray::open(&self.files.pages()) {
             Ok(array) => array,
             Err(error) => {
-                return Ok(new_lineage(format!("page array unusable: {}", chain(&error)), parent));
+                let reason = format!("page array unusable: {}", chain(&error));
+                return self.recover(pin, Some(&reason));
             }
         };
+        let lineage = self.address.lineage(state.lineage)?;
+        let listing = self.repository.listing(&lineage)?;
+        if listing.fenced {
+            // Readers ignore what is added to it now.
+            return Ok(new_lineage("another host took the database over", parent));
+        }
+        if listing.last() > state.highest() {
+            // To go on from here would give a number twice.
+            return self.recover(pin, Some("the repository is ahead of the local state"));
+        }
         let Some(position) = state.positions.get(&self.repository_id).cloned() else {
             let reason = "the repository does not hold this database yet".into();
             return Ok(Basis::Whole { state, array, reason });
         };
-        Ok(match self.missing(state.lineage, &position)? {
+        Ok(match missing(&lineage, &listing, &position) {
+            None if self.options.base => {
+                Basis::Whole { state, array, reason: "a new base was asked for".into() }
+            }
             None => Basis::Continues { state, array, position },
             Some(reason) => Basis::Whole { state, array, reason },
         })
     }
-
-    /// What the repository should hold at a position and does not.
-    fn missing(&self, lineage: LineageId, position: &Position) -> Result<Option<String>> {
-        let lineage = self.address.lineage(lineage)?;
-        let listing = self.repository.listing(&lineage)?;
-        let files = match listing.plan(&lineage, position.txid) {
-            Ok(files) => files,
-            Err(error) => return Ok(Some(error.to_string())),
-        };
-        let expected: BTreeMap<&str, u64> =
-            position.objects.iter().map(|object| (object.key.as_str(), object.size)).collect();
-        let resized = files
-            .iter()
-            .flat_map(|file| &file.objects)
-            .find(|entry| expected.get(entry.key.as_str()).is_some_and(|size| *size != entry.size));
-        Ok(resized.map(|entry| format!("{} has another size than it had", entry.key)))
-    }
 }
 
-fn new_lineage(reason: impl Into<String>, parent: Option<Parent>) -> Basis {
+/// What the repository should hold at a position and does not.
+fn missing(
+    lineage: &LineageAddress,
+    listing: &LineageListing,
+    position: &Position,
+) -> Option<String> {
+    let files = match listing.plan(lineage, position.txid) {
+        Ok(files) => files,
+        Err(error) => return Some(error.to_string()),
+    };
+    let expected: BTreeMap<&str, u64> =
+        position.objects.iter().map(|object| (object.key.as_str(), object.size)).collect();
+    let resized = files
+        .iter()
+        .flat_map(|file| &file.objects)
+        .find(|entry| expected.get(entry.key.as_str()).is_some_and(|size| *size != entry.size));
+    resized.map(|entry| format!("{} has another size than it had", entry.key))
+}
+
+pub(super) fn new_lineage(reason: impl Into<String>, parent: Option<Parent>) -> Basis {
     Basis::NewLineage { reason: reason.into(), parent }
 }

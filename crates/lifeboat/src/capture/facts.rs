@@ -5,15 +5,7 @@ use std::collections::BTreeMap;
 use lifeboat_sqlite::{Bitmap, Image, PageArray, Pin, count_rows};
 
 use crate::Result;
-
-/// Found out while the pin is held.
-pub(super) struct Facts {
-    pub(super) page_size: u32,
-    pub(super) page_count: u32,
-    pub(super) journal_mode: String,
-    pub(super) schema_sha256: Option<String>,
-    pub(super) tables: BTreeMap<String, Option<u64>>,
-}
+use crate::state::Facts;
 
 impl Facts {
     /// `array` describes every page of the image but those in `changed`.

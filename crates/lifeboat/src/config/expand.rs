@@ -23,6 +23,13 @@ pub(super) fn expand(value: &mut Value, environment: &Environment) -> Result<(),
     Ok(())
 }
 
+/// The line, from 1, of the first text that cannot be expanded.
+pub(super) fn line_of_problem(text: &str, environment: &Environment) -> Option<usize> {
+    let fails =
+        |line: &str| !line.trim_start().starts_with('#') && expand_text(line, environment).is_err();
+    Some(text.lines().position(fails)? + 1)
+}
+
 fn expand_text(text: &str, environment: &Environment) -> Result<String, String> {
     let mut expanded = String::new();
     let mut rest = text;

@@ -3,8 +3,24 @@
 use toml::{Table, Value};
 
 const TOP: &[&str] = &["host", "repository", "database"];
-const REPOSITORY: &[&str] = &["url", "password-file", "password-command"];
-const DATABASE: &[&str] = &["path"];
+const REPOSITORY: &[&str] =
+    &["url", "password-file", "password-command", "identity-file", "recipient", "keep"];
+const DATABASE: &[&str] = &["path", "keep"];
+const KEEP: &[&str] = &[
+    "last",
+    "hourly",
+    "daily",
+    "weekly",
+    "monthly",
+    "yearly",
+    "within",
+    "within-hourly",
+    "within-daily",
+    "within-weekly",
+    "within-monthly",
+    "within-yearly",
+    "tags",
+];
 
 /// Checks every key of a configuration.
 pub(super) fn check(table: &Table) -> Result<(), String> {
@@ -16,7 +32,15 @@ pub(super) fn check(table: &Table) -> Result<(), String> {
             let Value::Table(entry) = entry else {
                 return Err(format!("`{kind}.{name}` must be a table, as in [{kind}.NAME]"));
             };
-            check_keys(entry, &format!("{kind}.{name}."), keys)?;
+            let path = format!("{kind}.{name}");
+            check_keys(entry, &format!("{path}."), keys)?;
+            match entry.get("keep") {
+                None => {}
+                Some(Value::Table(keep)) => check_keys(keep, &format!("{path}.keep."), KEEP)?,
+                Some(_) => {
+                    return Err(format!("`{path}.keep` must be a table, as in {{ daily = 7 }}"));
+                }
+            }
         }
     }
     Ok(())

@@ -18,7 +18,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use lifeboat_ltx::{Checksum, Txid};
@@ -28,6 +27,8 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use super::file::{create_private_directory, create_private_file, load, save};
+use super::numbers::{read_numbers, write_numbers};
+use super::seen::Seen;
 use crate::{Error, Result};
 
 /// Where the lineage of a database stands.
@@ -43,6 +44,10 @@ pub(crate) struct DatabaseState {
     pub(crate) page_size: u32,
     /// The last capture.
     pub(crate) captured: Captured,
+    /// The highest transaction that was ever given, where that is not the last capture: the state was
+    /// rebuilt from an older point.
+    #[serde(default, with = "text::optional")]
+    pub(crate) given: Option<Txid>,
     /// A capture that is being recorded.
     #[serde(default)]
     pub(crate) pending: Option<Pending>,
@@ -62,6 +67,9 @@ pub(crate) struct Captured {
     /// The database checksum.
     #[serde(with = "text::optional")]
     pub(crate) checksum: Option<Checksum>,
+    /// What the next capture is held against; `None` where it must read everything.
+    #[serde(default)]
+    pub(crate) seen: Option<Seen>,
 }
 
 /// A capture on its way into the state.
@@ -84,6 +92,14 @@ pub(crate) struct Position {
     pub(crate) checksum: Checksum,
     /// All objects that a restore of it needs.
     pub(crate) objects: Vec<ObjectRef>,
+}
+
+impl DatabaseState {
+    /// The highest transaction that it knows to have been given.
+    pub(crate) fn highest(&self) -> Option<Txid> {
+        let pending = self.pending.as_ref().and_then(|pending| pending.captured.txid);
+        self.captured.txid.max(pending).max(self.given)
+    }
 }
 
 /// The directory of one database, locked by this process.
@@ -128,6 +144,25 @@ impl DatabaseStateFile {
             self.settle(&mut state, None)?;
         }
         Ok(Some(state))
+    }
+
+    /// The state as it stands in its file, though the other files may not fit it; `None` where
+    /// there is none, or none that can be read.
+    pub(crate) fn peek(&self) -> Option<DatabaseState> {
+        load(&self.state_path()).ok().flatten()
+    }
+
+    /// Takes over a state that was made anew, whose page array is `pages.new`.
+    ///
+    /// The array goes first: a former state that can be read must stay until the new one is there,
+    /// because it may be all that tells which numbers were given. With the new array under it, it
+    /// fails the next capture's sum, and all is done again.
+    pub(crate) fn adopt(&self, state: &DatabaseState) -> Result<()> {
+        let new = self.new_pages();
+        std::fs::rename(&new, self.pages()).map_err(Error::file("replace", &new))?;
+        super::sync_directory_of(&new)?;
+        self.save(state)?;
+        self.remove_all_but(&["lock", "state.json", "pages"])
     }
 
     /// Writes the state.
@@ -206,12 +241,17 @@ impl DatabaseStateFile {
 
     /// Forgets everything: a new lineage begins.
     pub(crate) fn clear(&self) -> Result<()> {
-        let entries =
-            std::fs::read_dir(&self.directory).map_err(Error::file("read", &self.directory))?;
         // The state goes first: without it the other files mean nothing.
         self.remove(&self.state_path())?;
+        self.remove_all_but(&["lock"])
+    }
+
+    fn remove_all_but(&self, kept: &[&str]) -> Result<()> {
+        let entries =
+            std::fs::read_dir(&self.directory).map_err(Error::file("read", &self.directory))?;
         for entry in entries.flatten() {
-            if entry.file_name() != "lock" && entry.path().is_file() {
+            let name = entry.file_name();
+            if !kept.iter().any(|kept| name == *kept) && entry.path().is_file() {
                 self.remove(&entry.path())?;
             }
         }
@@ -254,27 +294,4 @@ impl DatabaseStateFile {
     pub(crate) fn scratch(&self) -> PathBuf {
         self.directory.join("scratch")
     }
-}
-
-fn read_numbers(path: &Path) -> Result<Vec<u32>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::file("open", path)(error)),
-    };
-    let mut bytes = Vec::new();
-    BufReader::new(file).read_to_end(&mut bytes).map_err(Error::file("read", path))?;
-    let (numbers, _) = bytes.as_chunks::<4>();
-    Ok(numbers.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect())
-}
-
-fn write_numbers(path: &Path, numbers: &[u32]) -> Result<()> {
-    let file = create_private_file(path)?;
-    let mut out = BufWriter::new(file);
-    numbers
-        .iter()
-        .try_for_each(|number| out.write_all(&number.to_le_bytes()))
-        .and_then(|()| out.flush())
-        .and_then(|()| out.get_ref().sync_all())
-        .map_err(Error::file("write", path))
 }

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
+use rustix::fs::{FlockOperation, flock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -57,15 +58,39 @@ pub(super) fn save(path: &Path, value: &impl Serialize) -> Result<()> {
     }
     let text = serde_json::to_vec_pretty(value)
         .map_err(|error| Error::State { path: path.to_owned(), detail: error.to_string() })?;
-    let new = path.with_extension(format!("new-{}", std::process::id()));
+    replace_private_file(path, &text)
+}
+
+/// Replaces a file that only its owner can read, durably and as a whole.
+pub(crate) fn replace_private_file(path: &Path, content: &[u8]) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".new-{}", std::process::id()));
+    let new = path.with_file_name(name);
+    // What a killed process left there may have been opened to others since.
+    match std::fs::remove_file(&new) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Error::file("remove", &new)(error));
+        }
+        _ => {}
+    }
     OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(&new)
-        .and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()))
+        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
         .map_err(Error::file("write", &new))?;
     std::fs::rename(&new, path).map_err(Error::file("replace", path))?;
     sync_directory_of(path)
+}
+
+/// Waits until nobody else holds this lock; it is held until the file is dropped.
+pub(super) fn lock(path: &Path) -> Result<File> {
+    if let Some(parent) = path.parent() {
+        create_private_directory(parent)?;
+    }
+    let file = create_private_file(path)?;
+    flock(&file, FlockOperation::LockExclusive)
+        .map_err(|error| Error::file("lock", path)(error.into()))?;
+    Ok(file)
 }

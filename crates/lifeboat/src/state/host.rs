@@ -26,15 +26,26 @@ struct HostFile {
 impl Host {
     /// Reads the identity, or draws one.
     pub(super) fn load(path: &Path) -> Result<Self> {
-        let file = match load(path)? {
-            Some(file) => file,
-            None => {
-                let file =
-                    HostFile { node: random_hex(8, path)?, signing_key: random_hex(32, path)? };
-                save(path, &file)?;
-                file
-            }
-        };
+        if let Some(host) = Self::find(path)? {
+            return Ok(host);
+        }
+        let file = HostFile::draw(path)?;
+        save(path, &file)?;
+        Self::of(&file, path)
+    }
+
+    /// Reads the identity, if there is one.
+    pub(super) fn find(path: &Path) -> Result<Option<Self>> {
+        load(path)?.map(|file| Self::of(&file, path)).transpose()
+    }
+
+    /// An identity that is not kept: of a host that only looks.
+    pub(crate) fn passing() -> Result<Self> {
+        let path = Path::new("an identity");
+        Self::of(&HostFile::draw(path)?, path)
+    }
+
+    fn of(file: &HostFile, path: &Path) -> Result<Self> {
         let damaged =
             || Error::State { path: path.to_owned(), detail: "its signing key is no key".into() };
         let mut secret = [0; 32];
@@ -45,12 +56,18 @@ impl Host {
             *byte = u8::from_str_radix(&file.signing_key[2 * at..2 * at + 2], 16)
                 .map_err(|_| damaged())?;
         }
-        Ok(Self { node: file.node, key: HostKey::from_bytes(&secret) })
+        Ok(Self { node: file.node.clone(), key: HostKey::from_bytes(&secret) })
     }
 
     /// The name of a host that was given none: every Raspberry Pi calls itself `raspberrypi`.
     pub(crate) fn default_name(&self) -> String {
         format!("{}-{}", hostname(), &self.node[..4])
+    }
+}
+
+impl HostFile {
+    fn draw(path: &Path) -> Result<Self> {
+        Ok(Self { node: random_hex(8, path)?, signing_key: random_hex(32, path)? })
     }
 }
 

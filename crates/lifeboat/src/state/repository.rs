@@ -1,5 +1,6 @@
 //! What this host knows of a repository.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use lifeboat_storage::secrecy::{ExposeSecret, SecretString};
@@ -18,9 +19,12 @@ pub(crate) struct RepositoryState {
     /// there; a change is refused until the password shows that it is the owner's.
     #[serde(default)]
     pub(crate) recipient: Option<String>,
-    /// Shows that a password was verified before.
+    /// Shows that a password, or the file of a person's key, was verified before.
     #[serde(default)]
     pub(crate) password: Option<PasswordMark>,
+    /// The public keys with which hosts, as they stand in keys, sign their manifests.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) hosts: BTreeMap<String, Vec<String>>,
 }
 
 /// 16 bits of a salted hash: enough to notice a wrong password where none is needed, and of no use
@@ -38,6 +42,19 @@ impl RepositoryState {
 
     pub(super) fn save(&self, path: &Path) -> Result<()> {
         save(path, self)
+    }
+
+    /// Whether a host is known by some key already, or gets this one.
+    pub(crate) fn pin_first(&mut self, host: &str, public: &str) {
+        self.hosts.entry(host.to_owned()).or_insert_with(|| vec![public.to_owned()]);
+    }
+
+    /// Lets one more key sign for a host.
+    pub(crate) fn pin(&mut self, host: &str, public: &str) {
+        let keys = self.hosts.entry(host.to_owned()).or_default();
+        if !keys.iter().any(|known| known == public) {
+            keys.push(public.to_owned());
+        }
     }
 
     /// Whether this password was verified before.

@@ -6,11 +6,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::sync::RwLock;
+use std::sync::{Mutex, RwLock};
 
 use lifeboat::{
-    BackupReport, BackupRequest, CheckOptions, Context, Environment, OpenRepository, Overrides,
-    Request, RestoreRequest, Result, Selection, Silent, backup, plan_restore, restore,
+    BackupReport, BackupRequest, CheckOptions, Context, DatabaseSource, Environment, Note,
+    OpenRepository, Overrides, Progress, Request, RestoreReport, RestoreRequest, Result, Selection,
+    Silent, backup, plan_restore, restore,
 };
 use rusqlite::Connection;
 
@@ -92,9 +93,66 @@ pub(crate) fn backup_app(context: &Context) -> Result<BackupReport> {
 }
 
 pub(crate) fn back_up(context: &Context, source: &str) -> Result<BackupReport> {
+    back_up_as(context, source, BackupRequest::default(), &Silent)
+}
+
+/// Stores the whole database again.
+pub(crate) fn back_up_base(context: &Context) -> Result<BackupReport> {
+    let request = BackupRequest { base: true, ..BackupRequest::default() };
+    back_up_as(context, "app.db", request, &Silent)
+}
+
+pub(crate) fn back_up_with(
+    context: &Context,
+    source: &str,
+    rescan: bool,
+    progress: &dyn Progress,
+) -> Result<BackupReport> {
+    back_up_as(context, source, BackupRequest { rescan, ..BackupRequest::default() }, progress)
+}
+
+fn back_up_as(
+    context: &Context,
+    source: &str,
+    request: BackupRequest,
+    progress: &dyn Progress,
+) -> Result<BackupReport> {
     let sources = Request { sources: vec![source.to_owned()] };
     let _nobody_forks = FORK.read().unwrap();
-    backup(context, &BackupRequest { sources, ..BackupRequest::default() }, &Silent)
+    backup(context, &BackupRequest { sources, ..request }, progress)
+}
+
+/// Keeps the notes.
+#[derive(Default)]
+pub(crate) struct Notes(Mutex<Vec<String>>);
+
+impl Progress for Notes {
+    fn note(&self, note: &Note) {
+        self.0.lock().unwrap().push(format!("{note:?}"));
+    }
+}
+
+impl Notes {
+    pub(crate) fn text(&self) -> String {
+        self.0.lock().unwrap().join("\n")
+    }
+}
+
+/// The pages of a database as SQLite's own page table shows them.
+pub(crate) fn content(path: &Path) -> Vec<u8> {
+    let connection = Connection::open(path).unwrap();
+    let mut statement = connection.prepare("SELECT data FROM sqlite_dbpage ORDER BY pgno").unwrap();
+    let mut rows = statement.query([]).unwrap();
+    let mut bytes = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        bytes.extend_from_slice(row.get_ref(0).unwrap().as_blob().unwrap());
+    }
+    bytes
+}
+
+/// The database of a report.
+pub(crate) fn database(report: &BackupReport) -> DatabaseSource {
+    report.databases().next().unwrap().clone()
 }
 
 /// A new process holds the locks of all threads of this one until it runs its own program: none is
@@ -119,6 +177,39 @@ pub(crate) fn restored(opened: &OpenRepository<'_>, id: &str, target: &Path) -> 
     bytes
 }
 
+/// Restores the newest database, or that of a backup, to a file that is not there, without SQLite's
+/// check: what happened, and the bytes.
+pub(crate) fn try_restore(
+    opened: &OpenRepository<'_>,
+    id: Option<&str>,
+    target: &Path,
+    progress: &dyn Progress,
+) -> Result<(RestoreReport, Vec<u8>)> {
+    let selection = Selection { backup: id.map(str::to_owned), ..Selection::default() };
+    let target = Some(target.to_owned());
+    let request =
+        RestoreRequest { selection, target, no_verify: true, ..RestoreRequest::default() };
+    let plan = plan_restore(opened, &request, progress)?;
+    let report = restore(opened, plan, progress)?;
+    let bytes = fs::read(&report.target).unwrap();
+    fs::remove_file(&report.target).unwrap();
+    Ok((report, bytes))
+}
+
+/// All objects of a repository in a directory, by their keys.
+pub(crate) fn objects_below(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).unwrap().map(std::result::Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            files.extend(objects_below(&entry.path()));
+        } else {
+            files.push(entry.path());
+        }
+    }
+    files.sort();
+    files
+}
+
 /// Expects a repository without damage, whose every byte was read.
 #[track_caller]
 pub(crate) fn assert_clean(opened: &OpenRepository<'_>, what: &str) {
@@ -133,7 +224,10 @@ pub(crate) fn copy_directory(from: &Path, to: &Path) {
         if entry.file_type().unwrap().is_dir() {
             copy_directory(&entry.path(), &target);
         } else {
-            fs::copy(entry.path(), target).unwrap();
+            fs::copy(entry.path(), &target).unwrap();
+            // In a repository for Litestream the times of files are those of points.
+            let modified = entry.metadata().unwrap().modified().unwrap();
+            fs::File::options().append(true).open(target).unwrap().set_modified(modified).unwrap();
         }
     }
 }

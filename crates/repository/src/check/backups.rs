@@ -7,7 +7,7 @@ use lifeboat_ltx::{Checksum, Txid};
 
 use super::CheckReport;
 use crate::create::digest_of;
-use crate::sealed::key;
+use crate::document::key;
 use crate::tree::split;
 use crate::{
     BackupName, DatabaseAddress, DatabaseSource, Error, LineageAddress, Manifest, ObjectRef,
@@ -22,6 +22,7 @@ pub(super) struct Backup {
 
 /// A database of a backup.
 pub(super) struct BackedUp {
+    pub(super) name: String,
     pub(super) lineage: LineageAddress,
     pub(super) txid: Txid,
     pub(super) page_size: u32,
@@ -129,6 +130,7 @@ impl Backups {
 
 fn backed_up(host: &str, source: &DatabaseSource) -> Result<BackedUp> {
     Ok(BackedUp {
+        name: source.name.clone(),
         lineage: DatabaseAddress::new(host, &source.name)?.lineage(source.lineage)?,
         txid: source.txid,
         page_size: source.page_size,

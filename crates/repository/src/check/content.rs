@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use lifeboat_ltx::Checksum;
+use lifeboat_storage::Key;
 
 use super::backups::BackedUp;
 use super::lineages::Lineage;
@@ -10,7 +11,7 @@ use super::{CheckReport, Progress};
 use crate::fetch::damaged_parts;
 use crate::{
     Error, LineageAddress, LineageListing, LtxFile, LtxName, ObjectRef, Repository, Result,
-    Secrets, open_ltx,
+    Secrets, Time, open_ltx,
 };
 
 /// What was found in the files that were read.
@@ -20,6 +21,8 @@ pub(super) type Contents = HashMap<LtxName, Content>;
 pub(super) struct Content {
     page_size: u32,
     page_count: u32,
+    /// In milliseconds since the beginning of 1970.
+    time_ms: i64,
     /// Database checksums before and after it, as far as they are known.
     before: Option<Checksum>,
     after: Option<Checksum>,
@@ -39,11 +42,12 @@ pub(super) fn read_lineage(
     if listing.has_origin
         && let Err(error) = repository.origin(address, secrets)
     {
-        report.found(&address.origin()?, error);
+        report.found(&address.origin(repository.form())?, error);
     }
     for file in &listing.files {
         match read_file(repository, secrets, address, file, expected) {
             Ok(content) => {
+                check_time(file, &content, report);
                 contents.insert(file.name, content);
             }
             Err(error) => report_damage(repository, file, expected, error, report),
@@ -66,9 +70,19 @@ fn read_file(
     let node = address.id().node();
     let (decoder, reader) = open_ltx(repository.storage(), file, node, expected, secrets)?;
     let (page_size, page_count) = (decoder.header().page_size.get(), decoder.header().commit);
-    let before = decoder.header().checksum_before;
+    let (time_ms, before) = (decoder.header().timestamp_ms, decoder.header().checksum_before);
     let trailer = decoder.finish().map_err(|error| reader.explain(error))?;
-    Ok(Content { page_size, page_count, before, after: trailer.checksum_after })
+    Ok(Content { page_size, page_count, time_ms, before, after: trailer.checksum_after })
+}
+
+/// A time that the store keeps gets lost where files are copied without theirs. What the file leads
+/// to is still there, but at another time.
+fn check_time(file: &LtxFile, content: &Content, report: &mut CheckReport) {
+    let time = Time::from_millis(content.time_ms);
+    if time != file.name.time {
+        let detail = format!("its header says {time}, the storage {}", file.name.time);
+        report.corrupt(file.first_key(), detail);
+    }
 }
 
 /// Names the parts that are damaged, where a manifest knows them; else the file by its first object.
@@ -121,37 +135,55 @@ fn check_link(end: Option<Checksum>, next: &Content) -> Result<(), String> {
     }
 }
 
+/// A file of a way that does not fit those before it, or what the manifest says.
+pub(super) struct Misfit {
+    /// Where in the way it stands.
+    pub(super) at: usize,
+    detail: String,
+}
+
+impl Misfit {
+    /// With the object to blame.
+    pub(super) fn into_error(self, key: &Key) -> Error {
+        Error::corrupt(key, self.detail)
+    }
+}
+
 /// What a restore would find when it applies the files of its plan one after another.
-pub(super) fn check_way(way: &[&LtxFile], contents: &Contents, point: &BackedUp) -> Result<()> {
-    for pair in way.windows(2) {
+pub(super) fn check_way(
+    way: &[&LtxFile],
+    contents: &Contents,
+    point: &BackedUp,
+) -> Result<(), Misfit> {
+    for (at, pair) in (1..).zip(way.windows(2)) {
         let (file, next) = (pair[0], pair[1]);
         let (content, following) = (&contents[&file.name], &contents[&next.name]);
         let adjacent = file.name.max.next() == Some(next.name.min);
         let end = content.after.filter(|_| adjacent);
-        check_link(end, following).map_err(|detail| Error::corrupt(next.first_key(), detail))?;
+        check_link(end, following).map_err(|detail| Misfit { at, detail })?;
         if content.page_size != following.page_size {
             let detail = format!(
                 "its pages have {} bytes, those of the file before it {}",
                 following.page_size, content.page_size
             );
-            return Err(Error::corrupt(next.first_key(), detail));
+            return Err(Misfit { at, detail });
         }
     }
     let Some(last) = way.last() else { return Ok(()) };
-    let found = &contents[&last.name];
+    let (at, found) = (way.len() - 1, &contents[&last.name]);
     let size = (found.page_size, found.page_count);
     if size != (point.page_size, point.page_count) {
         let detail = format!(
             "it leads to {} pages of {} bytes, the manifest says {} of {}",
             size.1, size.0, point.page_count, point.page_size
         );
-        return Err(Error::corrupt(last.first_key(), detail));
+        return Err(Misfit { at, detail });
     }
     match found.after {
         Some(after) if after != point.checksum => {
             let detail =
                 format!("it leads to checksum {after}, the manifest says {}", point.checksum);
-            Err(Error::corrupt(last.first_key(), detail))
+            Err(Misfit { at, detail })
         }
         _ => Ok(()),
     }

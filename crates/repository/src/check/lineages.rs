@@ -7,11 +7,11 @@ use lifeboat_storage::{Entry, Key};
 use super::CheckReport;
 use super::content::Contents;
 use crate::deletion::{deletions, read_deletion};
+use crate::document::key;
 use crate::lease::{Fence, fences};
-use crate::sealed::key;
 use crate::tree::by_lineage;
 use crate::{
-    BackupId, DatabaseAddress, LineageAddress, LineageListing, ObjectRef, Repository, Result,
+    BackupId, DatabaseAddress, Form, LineageAddress, LineageListing, ObjectRef, Repository, Result,
     Secrets,
 };
 
@@ -43,11 +43,30 @@ pub(super) fn list(
     let deleted = read_deletions(repository, secrets, report)?;
     let entries = repository.storage().list(Some(&key("databases")?))?;
     report_missing(&entries, expected, &deleted, report)?;
+    check_listed(repository, entries, expected, report)
+}
+
+/// The same without secrets: what deletions and manifests say of objects is not known.
+pub(super) fn list_named(
+    repository: &Repository,
+    expected: &Expected<'_>,
+    report: &mut CheckReport,
+) -> Result<Lineages> {
+    let entries = repository.storage().list(Some(&key("databases")?))?;
+    check_listed(repository, entries, expected, report)
+}
+
+fn check_listed(
+    repository: &Repository,
+    entries: Vec<Entry>,
+    expected: &Expected<'_>,
+    report: &mut CheckReport,
+) -> Result<Lineages> {
     let mut fenced = HashMap::new();
     let mut lineages = Lineages::new();
     for (address, entries) in by_lineage(entries)? {
         let damaged = check_entries(&address, &entries, expected, report);
-        let mut listing = LineageListing::of(&address, entries, repository.part_bytes());
+        let mut listing = LineageListing::of(&address, entries, repository.layout());
         let unnamed = |entry: &&Entry| !expected.objects.contains_key(entry.key.as_str());
         let unfinished = listing.partial.iter().filter(unnamed);
         report.unfinished.extend(unfinished.map(|entry| entry.key.to_string()));
@@ -60,7 +79,7 @@ pub(super) fn list(
             // Nobody knows which of them count.
             None => listing.files.clear(),
         }
-        check_lineage(&address, &listing, report)?;
+        check_lineage(&address, &listing, repository.form(), report)?;
         listing.files.retain(|file| !file.objects.iter().any(|part| damaged.contains(&part.key)));
         let lineage = Lineage { address, listing, contents: Contents::default() };
         lineages.insert(lineage.address.key().clone(), lineage);
@@ -92,9 +111,9 @@ fn read_deletions(
     secrets: &Secrets,
     report: &mut CheckReport,
 ) -> Result<HashSet<String>> {
-    let mut deleted = HashSet::new();
-    for key in deletions(repository.storage())? {
-        if let Err(error) = read_deletion(repository.storage(), &key, secrets, &mut deleted) {
+    let (form, mut deleted) = (repository.form(), HashSet::new());
+    for key in deletions(repository.storage(), form)? {
+        if let Err(error) = read_deletion(repository.storage(), form, &key, secrets, &mut deleted) {
             report.found(&key, error);
         }
     }
@@ -147,6 +166,7 @@ fn check_entries(
 fn check_lineage(
     address: &LineageAddress,
     listing: &LineageListing,
+    form: Form,
     report: &mut CheckReport,
 ) -> Result<()> {
     // The newest transaction can be reached, else something before it is missing.
@@ -156,7 +176,7 @@ fn check_lineage(
         report.found(address.key(), error);
     }
     if !listing.has_origin && !listing.files.is_empty() {
-        report.corrupt(&address.origin()?, "it is missing");
+        report.corrupt(&address.origin(form)?, "it is missing");
     }
     report.files += listing.files.len() as u64;
     Ok(())

@@ -13,13 +13,24 @@ pub struct Finding {
     pub error: Error,
 }
 
+/// A database of a backup that cannot be restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostDatabase {
+    /// The backup.
+    pub backup: BackupName,
+    /// The database's name.
+    pub name: String,
+}
+
 /// What a check found.
 #[derive(Debug, Default)]
 pub struct CheckReport {
-    /// Backups that can be restored, newest first.
+    /// Backups of which everything can be restored, newest first.
     pub restorable: Vec<BackupName>,
-    /// Backups that cannot, newest first.
+    /// Backups of which something cannot, newest first.
     pub lost: Vec<BackupName>,
+    /// What cannot be restored of backups of which something else can, newest first.
+    pub lost_databases: Vec<LostDatabase>,
     /// LTX files looked at.
     pub files: u64,
     /// Sealed bytes read.

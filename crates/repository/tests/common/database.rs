@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use lifeboat_ltx::{
-    Checksum, DatabaseChecksum, Encoder, Header, PageSize, Txid, TxidRange, WalRange, page_checksum,
+    Checksum, DatabaseChecksum, Encoder, Header, PageCoding, PageSize, Txid, TxidRange, WalRange,
+    page_checksum,
 };
 use lifeboat_repository::{
     DatabaseSource, LineageAddress, LtxName, LtxWriter, ORIGIN_VERSION, ObjectRef, Origin,
@@ -148,7 +149,8 @@ impl Database {
         pages: &[u32],
     ) -> Result<()> {
         let writer = repository.begin_ltx(&self.lineage, name)?;
-        let sealed = encode(writer, header, pages, &self.pages)?.finish()?;
+        let coding = repository.form().page_coding();
+        let sealed = encode(writer, header, coding, pages, &self.pages)?.finish()?;
         self.pending = Some((name, sealed.objects().to_vec()));
         let objects = sealed.publish()?;
         self.pending = None;
@@ -198,11 +200,12 @@ impl Database {
 fn encode(
     writer: LtxWriter,
     header: &Header,
+    coding: PageCoding,
     numbers: &[u32],
     pages: &[Vec<u8>],
 ) -> Result<LtxWriter> {
     let failed = LtxWriter::explain;
-    let mut encoder = Encoder::new(writer, header).map_err(failed)?;
+    let mut encoder = Encoder::with_coding(writer, header, coding).map_err(failed)?;
     for number in numbers {
         encoder.write_page(*number, &pages[*number as usize - 1]).map_err(failed)?;
     }

@@ -156,6 +156,7 @@ pub fn manifest_of(id: BackupId, clock_ms: i64, sources: Vec<Source>) -> Manifes
         finished: Time::from_millis(clock_ms + 5),
         tool: "lifeboat 0.1.0".to_owned(),
         problems: Vec::new(),
+        forgotten: Vec::new(),
         sources,
     }
 }

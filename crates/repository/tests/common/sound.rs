@@ -5,8 +5,9 @@ use lifeboat_storage::Key;
 
 use super::{Database, World, backup};
 
-/// Three backups of two databases. `app` has parts, and a second base in the middle: transaction 2
-/// can be reached in two ways.
+/// Three backups of two databases. `app` has parts, a second base in the middle, and a merge at its
+/// end: each transaction but the first can be reached in several ways, and no manifest names what
+/// the merge was made of last.
 pub struct Sound {
     pub world: World,
     pub app: Database,
@@ -20,6 +21,7 @@ pub fn sound() -> Sound {
     let repository = &world.repository;
     let (mut app, mut web) = (Database::new("pi", "app", 12), Database::new("pi", "web", 2));
     backup(repository, &mut [&mut app, &mut web]).unwrap();
+    let first = app.checksum();
     for page in 2..10 {
         app.change(page, 300 + page as u64);
     }
@@ -27,13 +29,15 @@ pub fn sound() -> Sound {
     app.write_base(repository, 2).unwrap();
     app.change(1, 400);
     web.change(2, 401);
+    app.capture(repository).unwrap();
+    app.write_merge(repository, 2, first).unwrap();
     backup(repository, &mut [&mut app, &mut web]).unwrap();
     let mut names = repository.backups().unwrap();
     names.reverse();
     let sound = Sound { world, app, web, names };
     let report = sound.world.check();
     assert!(report.is_clean() && report.unfinished.is_empty(), "{report:?}");
-    assert_eq!((report.files, report.restorable.len()), (6, 3));
+    assert_eq!((report.files, report.restorable.len()), (7, 3));
     sound
 }
 
@@ -56,6 +60,17 @@ impl Sound {
             })
         };
         self.names.iter().rev().filter(needs).cloned().collect()
+    }
+
+    /// Whether a manifest names an object: else its absence is no damage, nor is its size known.
+    pub fn is_named(&self, object: &Key) -> bool {
+        self.names.iter().any(|name| {
+            let read = self.world.repository.manifest(name, &self.world.secrets);
+            let manifest = read.unwrap().manifest;
+            let sources = manifest.sources.iter().filter_map(|source| source.database());
+            let mut objects = sources.flat_map(|source| &source.objects);
+            objects.any(|named| named.key == object.as_str())
+        })
     }
 
     pub fn assert_noticed(

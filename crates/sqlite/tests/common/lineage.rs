@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lifeboat_ltx::{Checksum, Decoder, Header, Txid, TxidRange};
+use lifeboat_ltx::{Checksum, Decoder, Header, PageCoding, Txid, TxidRange};
 use lifeboat_sqlite::{
     HashKey, Image, PageArray, PageArrayWriter, Stage, apply_changes, count_rows, encode_base,
     encode_changes, integrity_check, pin, scan,
@@ -46,7 +46,15 @@ impl Lineage {
             header.checksum_before = Some(self.checksum);
             header.checksum_after = Some(changes.checksum);
             let (pages, checksum) = (&changes.pages, changes.checksum);
-            let encoded = encode_changes(&image, &header, pages, checksum, Vec::new(), &|_| ());
+            let encoded = encode_changes(
+                &image,
+                &header,
+                PageCoding::Literal,
+                pages,
+                checksum,
+                Vec::new(),
+                &|_| (),
+            );
             self.files.push(encoded.unwrap().out);
             self.checksum = changes.checksum;
         }
@@ -76,11 +84,13 @@ impl Lineage {
     }
 }
 
-/// The whole image as an LTX file, with its page array at `pages`.
+/// The whole image as an LTX file, with its page array at `pages`. Its pages are compressed, those of
+/// later files are not.
 pub(crate) fn base(image: &Image<'_>, pages: &Path) -> (Vec<u8>, Checksum) {
     let writer = PageArrayWriter::create(pages, image.page_size(), HashKey::new([7; 192])).unwrap();
     let range = TxidRange::base(Txid::FIRST);
     let header = Header::new(image.page_size(), image.page_count(), range);
-    let encoded = encode_base(image, &header, Vec::new(), writer, 2, &|_| ()).unwrap();
+    let encoded =
+        encode_base(image, &header, PageCoding::Lz4, Vec::new(), writer, 2, &|_| ()).unwrap();
     (encoded.out, encoded.checksum)
 }

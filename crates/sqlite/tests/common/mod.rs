@@ -3,10 +3,12 @@
 #![allow(dead_code, unused_imports, reason = "every test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod follower;
 mod lineage;
 mod stored;
 mod tools;
 
+pub(crate) use follower::{Follower, Way};
 pub(crate) use lineage::{Lineage, base};
 pub(crate) use stored::Stored;
 pub(crate) use tools::{Tool, require_tool};

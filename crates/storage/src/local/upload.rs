@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
@@ -18,6 +19,7 @@ struct LocalUpload {
     temporary: OwnedFd,
     name: String,
     file: File,
+    modified: Option<SystemTime>,
     failed: bool,
 }
 
@@ -32,7 +34,8 @@ pub(super) fn begin(shared: &Arc<Shared>) -> Result<Box<dyn Upload>> {
     // Keeps a sweep away. Where locks are unknown, the age of the file does.
     let _ = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
     let file = File::from(file);
-    Ok(Box::new(LocalUpload { shared: Arc::clone(shared), temporary, name, file, failed: false }))
+    let shared = Arc::clone(shared);
+    Ok(Box::new(LocalUpload { shared, temporary, name, file, modified: None, failed: false }))
 }
 
 fn random_name() -> io::Result<String> {
@@ -77,6 +80,8 @@ impl LocalUpload {
         if self.failed {
             return Err(io::Error::other("a write to it failed before"));
         }
+        // The last write is done: nothing touches the time any more, and the fsync covers it.
+        self.modified.map_or(Ok(()), |modified| self.file.set_modified(modified))?;
         self.file.sync_all()?;
         let (parent, placed) = self.place(key)?;
         self.discard();
@@ -112,6 +117,10 @@ impl Write for LocalUpload {
 }
 
 impl Upload for LocalUpload {
+    fn set_modified(&mut self, modified: SystemTime) {
+        self.modified = Some(modified);
+    }
+
     fn publish(self: Box<Self>, key: &Key) -> Result<()> {
         match LocalUpload::publish(&self, key) {
             Ok(Placed::New) => Ok(()),

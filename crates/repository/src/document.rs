@@ -1,12 +1,15 @@
-//! Documents as objects: plain JSON, and sealed JSON.
+//! Documents as objects: plain JSON, and JSON that is compressed and, in form `sealed`, encrypted.
 
 use std::io::Read;
 
-use lifeboat_storage::{Key, Storage, seal_bytes, unseal_bytes, x25519};
+use lifeboat_storage::{
+    Key, Storage, compress_bytes, decompress_bytes, seal_bytes, unseal_bytes, x25519,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::create::create;
+use crate::form::is_sealed;
 use crate::{Error, Result, Secrets};
 
 /// No sealed document is larger than this: a manifest names each part of each file that a restore
@@ -78,19 +81,31 @@ pub(crate) fn put_plain_json(
     create(storage, key, &to_json(key, value)?)
 }
 
-/// Reads a sealed object as plain bytes.
-pub(crate) fn read_sealed(storage: &dyn Storage, key: &Key, secrets: &Secrets) -> Result<Vec<u8>> {
-    let sealed = read_object(storage, key, DOCUMENT_BYTES)?;
-    unseal_bytes(&sealed, secrets.identities(), DOCUMENT_BYTES)
-        .map_err(|source| Error::Sealed { key: key.clone(), source })
+/// Reads a document as plain bytes. Its name says whether secrets are needed.
+pub(crate) fn read_document(
+    storage: &dyn Storage,
+    key: &Key,
+    secrets: &Secrets,
+) -> Result<Vec<u8>> {
+    let stored = read_object(storage, key, DOCUMENT_BYTES)?;
+    let plain = if is_sealed(key) {
+        unseal_bytes(&stored, secrets.identities(), DOCUMENT_BYTES)
+    } else {
+        decompress_bytes(&stored, DOCUMENT_BYTES)
+    };
+    plain.map_err(|source| Error::Sealed { key: key.clone(), source })
 }
 
-/// Writes sealed bytes.
-pub(crate) fn put_sealed(
+/// Writes a document, sealed for the recipient, if there is one.
+pub(crate) fn put_document(
     storage: &dyn Storage,
     key: &Key,
     plain: &[u8],
-    recipient: &x25519::Recipient,
+    recipient: Option<&x25519::Recipient>,
 ) -> Result<()> {
-    create(storage, key, &seal_bytes(plain, std::slice::from_ref(recipient))?)
+    let stored = match recipient {
+        Some(recipient) => seal_bytes(plain, std::slice::from_ref(recipient))?,
+        None => compress_bytes(plain)?,
+    };
+    create(storage, key, &stored)
 }

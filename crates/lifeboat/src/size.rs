@@ -1,7 +1,7 @@
 //! Sizes, numbers and durations for people.
 
 /// `1.5 MiB`
-pub(crate) fn bytes(bytes: u64) -> String {
+pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
     if bytes < 1024 {
         return format!("{bytes} B");
@@ -18,7 +18,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
 }
 
 /// `12,345`
-pub(crate) fn number(number: u64) -> String {
+pub fn number(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -31,7 +31,7 @@ pub(crate) fn number(number: u64) -> String {
 }
 
 /// `350 ms`, `2.4 s`, `3 min 20 s`
-pub(crate) fn duration(millis: u64) -> String {
+pub fn duration(millis: u64) -> String {
     match millis {
         0..1_000 => format!("{millis} ms"),
         1_000..60_000 => format!("{}.{} s", millis / 1000, millis % 1000 / 100),
@@ -39,15 +39,28 @@ pub(crate) fn duration(millis: u64) -> String {
     }
 }
 
+/// `12 min`, `25 h`, `3 days`
+pub fn age(millis: u64) -> String {
+    match millis / 60_000 {
+        minutes @ 0..120 => format!("{minutes} min"),
+        minutes @ 120..2_880 => format!("{} h", minutes / 60),
+        minutes => format!("{} days", minutes / 1_440),
+    }
+}
+
 /// `1 page`, `2 pages`
-pub(crate) fn count(number: u64, thing: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {thing}{plural}", self::number(number))
+pub fn count(number: u64, thing: &str) -> String {
+    plural(number, thing, &format!("{thing}s"))
+}
+
+/// `1 repository`, `2 repositories`
+pub fn plural(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", self::number(number), if number == 1 { one } else { many })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, count, duration, number};
+    use super::{age, bytes, count, duration, number};
 
     #[test]
     fn people_read_three_digits() {
@@ -62,5 +75,9 @@ mod tests {
         assert_eq!(duration(200_000), "3 min 20 s");
         assert_eq!(count(1, "page"), "1 page");
         assert_eq!(count(2000, "page"), "2,000 pages");
+        assert_eq!(age(0), "0 min");
+        assert_eq!(age(119 * 60_000), "119 min");
+        assert_eq!(age(47 * 3_600_000), "47 h");
+        assert_eq!(age(49 * 3_600_000), "2 days");
     }
 }

@@ -1,0 +1,148 @@
+//! `lifeboat forget`
+
+use lifeboat::{
+    Error, ForgetGroup, ForgetPlan, ForgetRequest, ForgetVerdict, KeepRules, forget, plan_forget,
+};
+use serde_json::{Value, json};
+
+use super::Session;
+use super::backups::local;
+use crate::arguments::{ForgetArguments, KeepArguments};
+use crate::exit::Exit;
+use crate::output::{self, size, table};
+
+pub(super) fn run(session: &Session, arguments: &ForgetArguments) -> Result<Exit, Error> {
+    let rules = rules(&arguments.keep);
+    if !arguments.backups.is_empty() && !rules.is_empty() {
+        return Err(Error::Usage {
+            problem: "backups are named, and rules are given".to_owned(),
+            hint: Some("name the backups that go, or give rules with --keep-*".to_owned()),
+        });
+    }
+    let opened = session.context.open_repository()?;
+    let request = ForgetRequest {
+        backups: arguments.backups.clone(),
+        rules: (!rules.is_empty()).then_some(rules),
+        host: arguments.host.clone(),
+        tags: arguments.tags.clone(),
+    };
+    let plan = plan_forget(&opened, &request)?;
+    if !arguments.dry_run {
+        forget(&opened, &plan)?;
+    }
+    if session.global.json {
+        output::json(&document(&plan, arguments.dry_run))?;
+    } else {
+        show(session, &plan, arguments.dry_run)?;
+    }
+    if arguments.prune && !arguments.dry_run {
+        super::prune::prune_now(session, &opened, lifeboat::GRACE)?;
+    }
+    Ok(if plan.unreadable.is_empty() { Exit::Ok } else { Exit::Failed })
+}
+
+fn rules(arguments: &KeepArguments) -> KeepRules {
+    KeepRules {
+        last: arguments.keep_last,
+        hourly: arguments.keep_hourly,
+        daily: arguments.keep_daily,
+        weekly: arguments.keep_weekly,
+        monthly: arguments.keep_monthly,
+        yearly: arguments.keep_yearly,
+        within: arguments.keep_within.unwrap_or_default(),
+        within_hourly: arguments.keep_within_hourly.unwrap_or_default(),
+        within_daily: arguments.keep_within_daily.unwrap_or_default(),
+        within_weekly: arguments.keep_within_weekly.unwrap_or_default(),
+        within_monthly: arguments.keep_within_monthly.unwrap_or_default(),
+        within_yearly: arguments.keep_within_yearly.unwrap_or_default(),
+        tags: arguments.keep_tags.clone(),
+    }
+}
+
+fn show(session: &Session, plan: &ForgetPlan, dry_run: bool) -> Result<(), Error> {
+    for group in &plan.groups {
+        session.say(&format!("{} on {}", group.sources.join(", "), group.host))?;
+        let rows: Vec<_> = group.backups.iter().map(row).collect();
+        for line in table::columns(&rows) {
+            session.say(&format!("  {line}"))?;
+        }
+    }
+    for name in &plan.unreadable {
+        output::note(&format!(
+            "backup {} of {} cannot be read and stays",
+            name.id.short(),
+            local(name.started)
+        ));
+    }
+    let hint = if dry_run || plan.forget.is_empty() && plan.revise.is_empty() {
+        ""
+    } else {
+        "; `lifeboat prune` frees what nothing else needs"
+    };
+    session.say(&format!("{}{hint}", sentence(plan, dry_run)))
+}
+
+/// What was done, or would be.
+pub(super) fn sentence(plan: &ForgetPlan, dry_run: bool) -> String {
+    let would = if dry_run { "would forget" } else { "forgot" };
+    let mut text = format!("{would} {}", size::count(plan.forget.len() as u64, "backup"));
+    if !plan.revise.is_empty() {
+        let revised = size::count(plan.revise.len() as u64, "other");
+        text += &format!(", and sources of {revised}");
+    }
+    text
+}
+
+fn row(verdict: &ForgetVerdict) -> Vec<String> {
+    let action = if verdict.stays() { "keep" } else { "forget" };
+    let mut note = verdict.reasons().join(", ");
+    if verdict.stays() && !verdict.forget.is_empty() {
+        note += &format!("; without {}", verdict.forget.join(", "));
+    }
+    let mut marks: Vec<String> = verdict.label.iter().map(|label| format!("\"{label}\"")).collect();
+    marks.extend(verdict.tags.iter().map(|tag| format!("#{tag}")));
+    vec![
+        action.to_owned(),
+        verdict.name.id.short(),
+        local(verdict.name.started),
+        note,
+        marks.join(" "),
+    ]
+}
+
+/// What a script gets to see of a forget.
+pub(super) fn document(plan: &ForgetPlan, dry_run: bool) -> Value {
+    let ids = |names: &[lifeboat::BackupName]| names.iter().map(|name| name.id).collect::<Vec<_>>();
+    let revised: Vec<_> = plan
+        .revise
+        .iter()
+        .map(|(name, sources)| json!({ "id": name.id, "sources": sources }))
+        .collect();
+    json!({
+        "message_type": "summary",
+        "dry_run": dry_run,
+        "groups": plan.groups.iter().map(document_of_group).collect::<Vec<_>>(),
+        "forgotten": ids(&plan.forget),
+        "revised": revised,
+        "unreadable": ids(&plan.unreadable),
+    })
+}
+
+fn document_of_group(group: &ForgetGroup) -> Value {
+    let backups: Vec<_> = group
+        .backups
+        .iter()
+        .map(|verdict| {
+            json!({
+                "id": verdict.name.id,
+                "started": verdict.name.started,
+                "name": verdict.label,
+                "tags": verdict.tags,
+                "keep": verdict.stays(),
+                "reasons": verdict.reasons(),
+                "forget_sources": verdict.forget,
+            })
+        })
+        .collect();
+    json!({ "host": group.host, "sources": group.sources, "backups": backups })
+}

@@ -1,0 +1,155 @@
+//! `lifeboat prune`
+
+use std::time::Duration;
+
+use lifeboat::{Doomed, Error, OpenRepository, PrunePlan, Pruned, Why, plan_prune, prune};
+use serde_json::{Value, json};
+
+use super::Session;
+use crate::arguments::PruneArguments;
+use crate::exit::Exit;
+use crate::output::{self, chain, size};
+
+const HOUR_S: u64 = 60 * 60;
+
+pub(super) fn run(session: &Session, arguments: &PruneArguments) -> Result<Exit, Error> {
+    let grace = Duration::from_secs(arguments.grace_hours.saturating_mul(HOUR_S));
+    let opened = session.context.open_repository()?;
+    if !arguments.dry_run {
+        return prune_now(session, &opened, grace);
+    }
+    let plan = plan_prune(&opened, grace)?;
+    if session.global.json {
+        output::json(&document_of_plan(&plan))?;
+    } else {
+        show_plan(session, &plan)?;
+    }
+    Ok(exit(&plan))
+}
+
+/// Plans, prunes and tells.
+pub(super) fn prune_now(
+    session: &Session,
+    opened: &OpenRepository<'_>,
+    grace: Duration,
+) -> Result<Exit, Error> {
+    let plan = plan_prune(opened, grace)?;
+    let pruned = prune(opened, &plan, grace)?;
+    if session.global.json {
+        output::json(&document(&plan, &pruned))?;
+    } else {
+        tell_findings(&plan);
+        session.say(&sentence(&pruned, &plan))?;
+    }
+    Ok(exit(&plan))
+}
+
+/// Damage keeps what is left of it, and is nothing to be silent about.
+fn exit(plan: &PrunePlan) -> Exit {
+    if plan.findings.is_empty() { Exit::Ok } else { Exit::Failed }
+}
+
+fn tell_findings(plan: &PrunePlan) {
+    for finding in &plan.findings {
+        output::note(&format!("left alone: {}: {}", finding.key, chain(&finding.error)));
+    }
+}
+
+fn show_plan(session: &Session, plan: &PrunePlan) -> Result<(), Error> {
+    tell_findings(plan);
+    let remove: Vec<&Doomed> = plan.remove().collect();
+    let announce: Vec<&Doomed> = plan.announce.iter().collect();
+    let waiting: Vec<&Doomed> = plan.waiting.iter().collect();
+    for (what, objects) in [
+        ("would remove", &remove),
+        ("would announce, to be removed later", &announce),
+        ("announced before, not due yet", &waiting),
+    ] {
+        session.say(&format!("{what}: {}", amount(objects)))?;
+        if session.global.verbose {
+            for object in objects {
+                let (size, why) = (size::bytes(object.size), reason(object.why));
+                session.say(&format!("  {size}  {why}  {}", object.key))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What was done.
+pub(super) fn sentence(pruned: &Pruned, plan: &PrunePlan) -> String {
+    let report = &pruned.objects;
+    let objects =
+        |number, bytes| format!("{} ({})", size::count(number, "object"), size::bytes(bytes));
+    let mut text = format!("removed {}", objects(report.removed_objects, report.removed_bytes));
+    if report.announced_objects > 0 {
+        let announced = objects(report.announced_objects, report.announced_bytes);
+        text += &format!(", announced {announced} for removal by a later prune");
+    }
+    if !plan.waiting.is_empty() {
+        let bytes = plan.waiting.iter().map(|object| object.size).sum();
+        text += &format!(", {} not due yet", objects(plan.waiting.len() as u64, bytes));
+    }
+    if pruned.temporary_files > 0 {
+        text += &format!(", removed {}", size::count(pruned.temporary_files, "temporary file"));
+    }
+    if report.busy_lineages > 0 {
+        text += "; some databases were being backed up and are left for the next prune";
+    }
+    text
+}
+
+fn amount(objects: &[&Doomed]) -> String {
+    let bytes = objects.iter().map(|object| object.size).sum();
+    format!("{} ({})", size::count(objects.len() as u64, "object"), size::bytes(bytes))
+}
+
+fn reason(why: Why) -> &'static str {
+    match why {
+        Why::NotNeeded => "not needed",
+        Why::Superseded => "superseded",
+        Why::Unfinished => "unfinished",
+    }
+}
+
+/// What a script gets to see of a prune.
+pub(super) fn document(plan: &PrunePlan, pruned: &Pruned) -> Value {
+    let report = &pruned.objects;
+    json!({
+        "message_type": "summary",
+        "dry_run": false,
+        "removed_objects": report.removed_objects,
+        "removed_bytes": report.removed_bytes,
+        "announced_objects": report.announced_objects,
+        "announced_bytes": report.announced_bytes,
+        "waiting_objects": plan.waiting.len(),
+        "temporary_files": pruned.temporary_files,
+        "busy_lineages": report.busy_lineages,
+        "findings": findings(plan),
+    })
+}
+
+fn document_of_plan(plan: &PrunePlan) -> Value {
+    let list = |objects: &mut dyn Iterator<Item = &Doomed>| {
+        objects
+            .map(|object| {
+                json!({ "object": object.key.to_string(), "size": object.size, "reason": reason(object.why) })
+            })
+            .collect::<Vec<_>>()
+    };
+    json!({
+        "message_type": "summary",
+        "dry_run": true,
+        "remove": list(&mut plan.remove()),
+        "announce": list(&mut plan.announce.iter()),
+        "waiting": list(&mut plan.waiting.iter()),
+        "findings": findings(plan),
+    })
+}
+
+fn findings(plan: &PrunePlan) -> Vec<Value> {
+    let findings = plan.findings.iter();
+    findings
+        .map(|finding| json!({ "object": finding.key, "error": chain(&finding.error) }))
+        .collect()
+}

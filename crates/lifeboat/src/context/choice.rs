@@ -1,0 +1,107 @@
+//! Which repository is meant, and how it is opened.
+
+use lifeboat_repository::KeepRules;
+
+use super::{Context, Overrides};
+use crate::config::RepositoryConfig;
+use crate::credential::{KeySource, parse_recipient};
+use crate::location::Location;
+use crate::password::PasswordSource;
+use crate::{Error, Result};
+
+/// How a repository is opened.
+#[derive(Debug)]
+pub(crate) struct Access {
+    /// What opens it.
+    pub(crate) key: Option<KeySource>,
+    /// Nobody named the key: it is the default password file.
+    pub(crate) by_default: bool,
+    /// The only recipient that may be written for.
+    pub(crate) recipient: Option<String>,
+}
+
+impl Access {
+    /// Whether somebody said how it is opened, and so takes it for encrypted.
+    pub(crate) fn is_given(&self) -> bool {
+        self.recipient.is_some() || (self.key.is_some() && !self.by_default)
+    }
+}
+
+/// Which repository is meant, and how it is opened.
+#[derive(Debug)]
+pub(crate) struct Chosen {
+    pub(crate) location: Location,
+    pub(crate) access: Access,
+    /// Which backups stay there, where that is configured.
+    pub(super) keep: Option<KeepRules>,
+    /// Neither named nor configured: made at first use.
+    pub(crate) is_default: bool,
+}
+
+impl Context {
+    /// Which repository the user names, by URL or name.
+    fn given(&self) -> Option<&str> {
+        self.overrides.repository.as_deref().or_else(|| self.environment.setting("REPOSITORY"))
+    }
+
+    pub(super) fn chosen(&self) -> Result<Chosen> {
+        self.choose(self.given())
+    }
+
+    /// The repository that is named, else all of the configuration, else the default one.
+    pub(crate) fn every_chosen(&self) -> Vec<Result<Chosen>> {
+        match (self.given(), &self.config().repositories) {
+            (None, configured) if !configured.is_empty() => {
+                configured.keys().map(|name| self.choose(Some(name))).collect()
+            }
+            (given, _) => vec![self.choose(given)],
+        }
+    }
+
+    fn choose(&self, given: Option<&str>) -> Result<Chosen> {
+        let directory = self.environment.working_directory();
+        let configured = &self.config().repositories;
+        let (url, entry) = match given {
+            Some(given) => match configured.get(given) {
+                Some(entry) => (entry.url.clone(), Some(entry)),
+                None => (given.to_owned(), configured.values().find(|entry| entry.url == given)),
+            },
+            None => match configured.values().collect::<Vec<_>>().as_slice() {
+                [] => (self.default_repository().display().to_string(), None),
+                [entry] => (entry.url.clone(), Some(*entry)),
+                _ => {
+                    let names: Vec<_> = configured.keys().map(String::as_str).collect();
+                    return Err(Error::usage(
+                        "several repositories are configured",
+                        format!("choose one with --repository: {}", names.join(", ")),
+                    ));
+                }
+            },
+        };
+        let is_default = given.is_none() && configured.is_empty();
+        let location = Location::parse(&url, directory)?;
+        let keep = entry.and_then(|entry| entry.keep.clone());
+        Ok(Chosen { location, access: self.access(entry)?, keep, is_default })
+    }
+
+    /// How the repository of an entry of the configuration is opened: as the command line says, else
+    /// the environment, else the entry, else with the default password. A repository whose recipient
+    /// the configuration names is for a host that is meant to have none.
+    fn access(&self, entry: Option<&RepositoryConfig>) -> Result<Access> {
+        let Overrides { key, recipient, .. } = &self.overrides;
+        let recipient = recipient.as_ref().or(entry.and_then(|entry| entry.recipient.as_ref()));
+        recipient.map_or(Ok(()), |recipient| parse_recipient(recipient).map(drop))?;
+        let key = key
+            .clone()
+            .or_else(|| KeySource::of_environment(&self.environment))
+            .or_else(|| entry.and_then(RepositoryConfig::key));
+        let default = self.default_password_file();
+        let by_default = key.is_none() && recipient.is_none() && default.exists();
+        let password = || KeySource::Password(PasswordSource::File(default.clone()));
+        Ok(Access {
+            key: key.or_else(|| by_default.then(password)),
+            by_default,
+            recipient: recipient.cloned(),
+        })
+    }
+}

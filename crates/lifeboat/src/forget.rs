@@ -1,0 +1,158 @@
+//! Drops backups that the rules do not keep, or that are named.
+
+mod groups;
+
+use std::collections::HashSet;
+
+use jiff::tz::TimeZone;
+use lifeboat_repository::{
+    BackupId, BackupName, ForgetStep, KeepRules, Known, Time, Wish, encode_name, has_tags,
+    passed_drills, plan_forget as plan_steps,
+};
+
+pub use self::groups::{ForgetGroup, ForgetVerdict};
+use self::groups::{Item, decide};
+use crate::select::with_id;
+use crate::{BackupEntry, Context, Error, OpenRepository, Result, backups};
+
+/// What to forget.
+#[derive(Debug, Clone, Default)]
+pub struct ForgetRequest {
+    /// Ids, or beginnings of them: these backups go, and no others, whatever the rules say.
+    pub backups: Vec<String>,
+    /// The rules; `None`: those of the configuration, of the source before those of the repository,
+    /// else [`KeepRules::usual`].
+    pub rules: Option<KeepRules>,
+    /// Only backups of this host.
+    pub host: Option<String>,
+    /// Only backups with all tags of one of these lists; the tags of a list are separated by commas.
+    pub tags: Vec<String>,
+}
+
+/// What a forget will do. Nothing has been changed yet.
+#[derive(Debug)]
+pub struct ForgetPlan {
+    /// What the rules say of each backup. Empty where backups are named.
+    pub groups: Vec<ForgetGroup>,
+    /// The backups that go.
+    pub forget: Vec<BackupName>,
+    /// The backups that go on without some of their sources, and these.
+    pub revise: Vec<(BackupName, Vec<String>)>,
+    /// Backups that stay because they cannot be read.
+    pub unreadable: Vec<BackupName>,
+    steps: Vec<ForgetStep>,
+}
+
+/// Decides which backups go.
+///
+/// [`Error::KeepsNothing`] if the rules would drop every backup of a source.
+pub fn plan_forget(opened: &OpenRepository<'_>, request: &ForgetRequest) -> Result<ForgetPlan> {
+    let entries = backups(opened)?;
+    let (mut groups, mut wishes) = (Vec::new(), Vec::new());
+    if request.backups.is_empty() {
+        groups = decide_by_rules(opened, request, &entries)?;
+        wishes.extend(groups.iter().flat_map(|group| &group.backups).filter_map(wish));
+    } else {
+        wishes.extend(named(opened, request, &entries)?.into_iter().map(Wish::Backup));
+    }
+    let known: Vec<Known<'_>> = entries
+        .iter()
+        .map(|entry| Known { name: &entry.name, manifest: entry.manifest.as_ref().ok() })
+        .collect();
+    let steps = plan_steps(opened.repository(), &known, &wishes, Time::now())?;
+    let name_of = |id: BackupId| entries.iter().map(|entry| &entry.name).find(|name| name.id == id);
+    let (mut forget, mut revise) = (Vec::new(), Vec::new());
+    for wish in wishes {
+        match wish {
+            Wish::Backup(id) => forget.extend(name_of(id).cloned()),
+            Wish::Sources(id, sources) => {
+                revise.extend(name_of(id).map(|name| (name.clone(), sources)));
+            }
+        }
+    }
+    let unreadable = entries.iter().filter(|entry| entry.manifest.is_err());
+    let unreadable =
+        unreadable.map(|entry| entry.name.clone()).filter(|name| !forget.contains(name)).collect();
+    Ok(ForgetPlan { groups, forget, revise, unreadable, steps })
+}
+
+/// Carries a plan out. The stored bytes stay until a prune.
+pub fn forget(opened: &OpenRepository<'_>, plan: &ForgetPlan) -> Result<()> {
+    opened.require_writable()?;
+    let key = &opened.context().host().key;
+    Ok(lifeboat_repository::forget(opened.repository(), &plan.steps, key)?)
+}
+
+fn wish(verdict: &ForgetVerdict) -> Option<Wish> {
+    let id = verdict.name.id;
+    if !verdict.stays() {
+        return Some(Wish::Backup(id));
+    }
+    (!verdict.forget.is_empty()).then(|| Wish::Sources(id, verdict.forget.clone()))
+}
+
+fn named(
+    opened: &OpenRepository<'_>,
+    request: &ForgetRequest,
+    entries: &[BackupEntry],
+) -> Result<Vec<BackupId>> {
+    let host = request.host.as_deref().map(encode_name).transpose()?;
+    let names: Vec<BackupName> = entries
+        .iter()
+        .map(|entry| entry.name.clone())
+        .filter(|name| host.as_ref().is_none_or(|host| *host == name.host))
+        .collect();
+    let find = |wanted: &String| {
+        let location = || opened.repository().location();
+        let missing = || Error::NoBackup { wanted: wanted.clone(), location: location() };
+        Ok(with_id(&names, wanted)?.ok_or_else(missing)?.id)
+    };
+    request.backups.iter().map(find).collect()
+}
+
+fn decide_by_rules(
+    opened: &OpenRepository<'_>,
+    request: &ForgetRequest,
+    entries: &[BackupEntry],
+) -> Result<Vec<ForgetGroup>> {
+    let wanted = |item: &Item| {
+        let tagged = |lists: &[String]| lists.iter().any(|list| has_tags(&item.tags, list));
+        request.host.as_ref().is_none_or(|host| *host == item.host)
+            && (request.tags.is_empty() || tagged(&request.tags))
+    };
+    let readable = entries.iter().filter_map(|entry| {
+        let manifest = entry.manifest.as_ref().ok()?;
+        Some(Item::of(&entry.name, manifest))
+    });
+    let items: Vec<Item> = readable.filter(wanted).collect();
+    let drilled: HashSet<BackupId> = passed_drills(opened.repository())?;
+    let configured = Configured::of(opened.context())?;
+    let rules = |host: &str, source: &str| match &request.rules {
+        Some(rules) => rules,
+        None => configured.rules(host, source),
+    };
+    let (own, zone) = (opened.context().host_name(), TimeZone::system());
+    decide(&items, &own, rules, &drilled, &zone, Time::now())
+        .map_err(|nothing| Error::KeepsNothing { host: nothing.host, source_name: nothing.source })
+}
+
+/// The rules of the configuration.
+struct Configured<'a> {
+    context: &'a Context,
+    host: String,
+    repository: KeepRules,
+}
+
+impl<'a> Configured<'a> {
+    fn of(context: &'a Context) -> Result<Self> {
+        let repository = context.repository_rules()?.unwrap_or_else(KeepRules::usual);
+        Ok(Self { context, host: context.host_name(), repository })
+    }
+
+    /// What a name means is known for this host only; and only it may sign for its backups when a
+    /// source is taken out.
+    fn rules(&self, host: &str, source: &str) -> &KeepRules {
+        let database = self.context.config().databases.get(source).filter(|_| host == self.host);
+        database.and_then(|database| database.keep.as_ref()).unwrap_or(&self.repository)
+    }
+}

@@ -1,0 +1,61 @@
+//! Removes the bytes that nothing needs any more.
+
+use std::time::Duration;
+
+use lifeboat_repository::{GRACE, PruneOptions, PrunePlan, PruneReport, Time};
+
+use crate::forget::{ForgetPlan, ForgetRequest, forget, plan_forget};
+use crate::{OpenRepository, Result};
+
+/// What a prune did.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pruned {
+    /// Objects.
+    pub objects: PruneReport,
+    /// Temporary files of uploads that were killed, and that were removed.
+    pub temporary_files: u64,
+}
+
+/// Decides what goes now, and what will go after `grace`.
+pub fn plan_prune(opened: &OpenRepository<'_>, grace: Duration) -> Result<PrunePlan> {
+    let options = PruneOptions { grace, now: Time::now() };
+    Ok(lifeboat_repository::plan_prune(opened.repository(), opened.secrets()?, options)?)
+}
+
+/// Carries a plan out.
+pub fn prune(opened: &OpenRepository<'_>, plan: &PrunePlan, grace: Duration) -> Result<Pruned> {
+    opened.require_writable()?;
+    let options = PruneOptions { grace, now: Time::now() };
+    let host = opened.context().host_name();
+    let objects = lifeboat_repository::prune(opened.repository(), plan, &host, options)?;
+    let temporary_files = opened.context().sweep_repository(grace.max(GRACE))?;
+    Ok(Pruned { objects, temporary_files })
+}
+
+/// What a cleanup did.
+#[derive(Debug)]
+pub struct CleanupReport {
+    /// What was forgotten.
+    pub forgotten: ForgetPlan,
+    /// What was to be pruned then.
+    pub plan: PrunePlan,
+    /// What was.
+    pub pruned: Pruned,
+}
+
+/// Forgets what the configured rules do not keep of this host's backups, then prunes.
+pub fn cleanup(opened: &OpenRepository<'_>) -> Result<CleanupReport> {
+    let host = Some(opened.context().host_name());
+    forget_and_prune(opened, &ForgetRequest { host, ..ForgetRequest::default() })
+}
+
+pub(crate) fn forget_and_prune(
+    opened: &OpenRepository<'_>,
+    request: &ForgetRequest,
+) -> Result<CleanupReport> {
+    let forgotten = plan_forget(opened, request)?;
+    forget(opened, &forgotten)?;
+    let plan = plan_prune(opened, GRACE)?;
+    let pruned = prune(opened, &plan, GRACE)?;
+    Ok(CleanupReport { forgotten, plan, pruned })
+}
