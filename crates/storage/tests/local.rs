@@ -1,6 +1,7 @@
 //! What only the local directory promises: modes, foreign files, full disks, killed processes.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "shows what a process of its own said")]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -148,13 +149,20 @@ fn a_sweep_takes_only_what_nobody_holds() {
 
 /// Runs one ignored test of this file in a process of its own, with `prepare` run by its shell.
 fn in_a_process(test: &str, prepare: &str, root: &Path) -> std::process::ExitStatus {
-    Command::new("sh")
+    // Through pipes: a limit on file sizes would hold for a long log of all tests, too.
+    let output = Command::new("sh")
         .arg("-c")
         .arg(format!("{prepare}; exec \"$0\" --ignored --exact {test} --nocapture"))
         .arg(std::env::current_exe().unwrap())
         .env("LIFEBOAT_TEST_ROOT", root)
-        .status()
-        .unwrap()
+        .output()
+        .unwrap();
+    print!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output.status
 }
 
 fn root_of_the_test() -> LocalStorage {
