@@ -1,15 +1,14 @@
 //! One backup of all sources that are asked for.
 
 use lifeboat_repository::{
-    BackupId, BackupName, DatabaseAddress, DatabaseSource, MANIFEST_VERSION, Manifest, Problem,
-    Source, Time,
+    BackupId, BackupName, DatabaseSource, MANIFEST_VERSION, Manifest, Problem, Source, Time,
 };
 
 use crate::capture::{CaptureOptions, capture};
 use crate::discover::find;
 use crate::error::chain;
 use crate::verify::verify;
-use crate::{ChangedBy, Context, Error, OpenRepository, Progress, Request, Result};
+use crate::{ChangedBy, Context, Error, Progress, Request, Result};
 
 /// What to back up, and how to remember it.
 #[derive(Debug, Clone, Default)]
@@ -86,9 +85,7 @@ pub fn backup(
     let options = CaptureOptions { rescan: request.rescan, base: request.base };
     let (mut sources, mut changed_by) = (Vec::new(), Vec::new());
     for target in &found.targets {
-        let captured = capture(&opened, target, id, options, progress)
-            .and_then(|done| require_restorable(&opened, &done.0).map(|()| done));
-        match captured {
+        match capture(&opened, target, id, options, progress) {
             Ok((source, by)) => {
                 sources.push(Source::Database(Box::new(source)));
                 changed_by.push(by);
@@ -124,15 +121,6 @@ pub fn backup(
     let location = opened.repository().location();
     let name = manifest.name(opened.repository().form())?;
     Ok(BackupReport { name, manifest, failures, location, verified: request.verify, changed_by })
-}
-
-/// Makes sure, now that the point is pinned, that all that leads to it is there: a prune that had
-/// looked before the pin was written takes the end of a chain first, and so is noticed.
-fn require_restorable(opened: &OpenRepository<'_>, source: &DatabaseSource) -> Result<()> {
-    let address = DatabaseAddress::new(&opened.context().host_name(), &source.name)?;
-    let lineage = address.lineage(source.lineage)?;
-    opened.repository().listing(&lineage)?.plan(&lineage, source.txid)?;
-    Ok(())
 }
 
 fn problem(failure: &SourceReport) -> Problem {

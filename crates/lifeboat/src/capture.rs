@@ -17,7 +17,8 @@ use std::time::Instant;
 
 use lifeboat_ltx::{Checksum, Txid};
 use lifeboat_repository::{
-    BackupId, DatabaseAddress, DatabaseSource, LineageAddress, LtxName, ObjectRef, Repository,
+    BackupId, DatabaseAddress, DatabaseSource, LineageAddress, LineageId, LtxName, ObjectRef,
+    Repository,
 };
 use lifeboat_sqlite::{Encoded, pin};
 
@@ -68,6 +69,7 @@ pub(crate) fn capture(
     let (lineage, by) = (taken.lineage.clone(), taken.by);
     let mut source = capture.store(taken)?;
     opened.repository().write_pin(&lineage, source.txid, backup)?;
+    source.objects = capture.objects(&lineage, source.txid)?;
     source.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok((source, by))
 }
@@ -104,51 +106,66 @@ struct Taken {
 }
 
 impl Capture<'_> {
+    /// What leads to a point that is pinned now. All of it is there: a prune that had looked before
+    /// the pin was written takes the end of a chain first, and so is noticed.
+    fn objects(&self, lineage: &LineageAddress, txid: Txid) -> Result<Vec<ObjectRef>> {
+        let mut known = self.files.ledger(&self.repository_id).objects()?;
+        let listing = self.repository.listing(lineage)?;
+        let files = listing.plan(lineage, txid)?;
+        let entries = files.iter().flat_map(|file| &file.objects);
+        entries
+            .map(|entry| match known.remove(entry.key.as_str()) {
+                Some(object) if object.size == entry.size => Ok(object),
+                _ => Ok(self.repository.object(&entry.key)?),
+            })
+            .collect()
+    }
+
     /// Stores what was taken: sealed, written down, made visible.
     fn store(&self, taken: Taken) -> Result<DatabaseSource> {
         let Taken { mut state, lineage, name, checksum, facts, seen, encoded, whole, from, .. } =
             taken;
-        let from_txid = from.as_ref().map(|from| from.txid);
-        let mut objects = from.map(|from| from.objects).unwrap_or_default();
-        let (mut pages, mut added) = (0, Vec::new());
+        let (mut pages, mut stored_bytes) = (0, 0);
         if let Some(encoded) = encoded {
             pages = encoded.pages;
             let sealed = encoded.out.seal(|| Ok(self.repository.begin_ltx(&lineage, name)?))?;
             self.progress.end();
-            added = sealed.objects().to_vec();
-            objects.extend(added.iter().cloned());
+            stored_bytes = sealed.objects().iter().map(|object| object.size).sum();
+            let ledger = self.files.ledger(&self.repository_id);
+            if whole {
+                ledger.replace(sealed.objects())?;
+            } else {
+                ledger.append(sealed.objects())?;
+            }
             let captured =
                 Captured { txid: Some(name.max), time: name.time, checksum: Some(checksum), seen };
             self.files.record(&mut state, Pending { captured, whole })?;
             sealed.publish()?;
-            let position = Position { txid: name.max, checksum, objects: objects.clone() };
+            let position = Position { txid: name.max, checksum };
             self.files.settle(&mut state, Some((&self.repository_id, position)))?;
         } else if seen.is_some() && seen != state.captured.seen {
             // The same pages, at a later moment.
             state.captured.seen = seen;
             self.files.save(&state)?;
         }
-        self.source(&lineage, name, checksum, facts, objects, &added, pages, from_txid)
+        let source = self.source(state.lineage, name, checksum, facts)?;
+        let changed_from = from.map(|from| from.txid);
+        Ok(DatabaseSource { changed_pages: pages, changed_from, stored_bytes, ..source })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "each is one member of the document")]
     fn source(
         &self,
-        lineage: &LineageAddress,
+        lineage: LineageId,
         name: LtxName,
         checksum: Checksum,
         facts: Facts,
-        objects: Vec<ObjectRef>,
-        added: &[ObjectRef],
-        changed_pages: u32,
-        changed_from: Option<Txid>,
     ) -> Result<DatabaseSource> {
         let path = &self.target.path;
         let metadata = path.metadata().map_err(Error::file("look at", path))?;
         Ok(DatabaseSource {
             name: self.target.name.clone(),
             path: path.display().to_string(),
-            lineage: lineage.id(),
+            lineage,
             txid: name.max,
             time: name.time,
             page_size: facts.page_size,
@@ -161,11 +178,11 @@ impl Capture<'_> {
             mode: format!("{:04o}", metadata.mode() & 0o7777),
             uid: metadata.uid(),
             gid: metadata.gid(),
-            changed_pages,
-            changed_from,
-            stored_bytes: added.iter().map(|object| object.size).sum(),
+            changed_pages: 0,
+            changed_from: None,
+            stored_bytes: 0,
             duration_ms: 0,
-            objects,
+            objects: Vec::new(),
         })
     }
 }

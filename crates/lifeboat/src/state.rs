@@ -6,6 +6,7 @@
 mod database;
 mod file;
 mod host;
+mod ledger;
 mod numbers;
 mod repository;
 mod seen;

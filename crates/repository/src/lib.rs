@@ -26,6 +26,7 @@ mod manifest;
 mod marker;
 mod names;
 mod origin;
+mod outbox;
 mod plan;
 mod prune;
 mod recipient;
@@ -58,6 +59,7 @@ pub use manifest::{
 pub use marker::Marker;
 pub use names::{MAX_NAME_BYTES, encode_name};
 pub use origin::{ORIGIN_VERSION, Origin, Parent};
+pub use outbox::Outgoing;
 pub use plan::{Point, blame, plan, points};
 pub use prune::{Doomed, GRACE, PruneOptions, PrunePlan, PruneReport, Why, plan_prune, prune};
 pub use recipient::Recipient;

@@ -127,7 +127,7 @@ impl Repository {
     }
 
     /// The key to seal with, for whoever may write; `None` where nothing is sealed.
-    fn sealing_key(&self) -> Result<Option<&x25519::Recipient>> {
+    pub(crate) fn sealing_key(&self) -> Result<Option<&x25519::Recipient>> {
         self.require_writable()?;
         if self.form().is_sealed() { Ok(Some(&self.sealing()?.1)) } else { Ok(None) }
     }
@@ -228,6 +228,11 @@ impl Repository {
         let mut listing = LineageListing::of(lineage, entries, self.layout());
         listing.obey(lineage.id(), &fences(&self.storage, lineage.database())?);
         Ok(listing)
+    }
+
+    /// After how many bytes a sealed file is cut.
+    pub(crate) fn part_bytes(&self) -> u64 {
+        self.part_bytes
     }
 
     /// How LTX files lie in a lineage.

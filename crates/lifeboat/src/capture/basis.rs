@@ -1,8 +1,9 @@
 //! Decides what a capture continues.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
-use lifeboat_repository::{LineageAddress, LineageListing, Parent};
+use lifeboat_ltx::Txid;
+use lifeboat_repository::{LineageAddress, LineageListing, ObjectRef, Parent};
 use lifeboat_sqlite::{PageArray, Pin};
 
 use super::Capture;
@@ -73,11 +74,12 @@ impl Capture<'_> {
             // To go on from here would give a number twice.
             return self.recover(pin, Some("the repository is ahead of the local state"));
         }
-        let Some(position) = state.positions.get(&self.repository_id).cloned() else {
+        let Some(position) = state.positions.get(&self.repository_id).copied() else {
             let reason = "the repository does not hold this database yet".into();
             return Ok(Basis::Whole { state, array, reason });
         };
-        Ok(match missing(&lineage, &listing, &position) {
+        let known = self.files.ledger(&self.repository_id).objects()?;
+        Ok(match missing(&lineage, &listing, position.txid, &known) {
             None if self.options.base => {
                 Basis::Whole { state, array, reason: "a new base was asked for".into() }
             }
@@ -91,18 +93,16 @@ impl Capture<'_> {
 fn missing(
     lineage: &LineageAddress,
     listing: &LineageListing,
-    position: &Position,
+    txid: Txid,
+    known: &HashMap<String, ObjectRef>,
 ) -> Option<String> {
-    let files = match listing.plan(lineage, position.txid) {
+    let files = match listing.plan(lineage, txid) {
         Ok(files) => files,
         Err(error) => return Some(error.to_string()),
     };
-    let expected: BTreeMap<&str, u64> =
-        position.objects.iter().map(|object| (object.key.as_str(), object.size)).collect();
-    let resized = files
-        .iter()
-        .flat_map(|file| &file.objects)
-        .find(|entry| expected.get(entry.key.as_str()).is_some_and(|size| *size != entry.size));
+    let resized = files.iter().flat_map(|file| &file.objects).find(|entry| {
+        known.get(entry.key.as_str()).is_some_and(|object| object.size != entry.size)
+    });
     resized.map(|entry| format!("{} has another size than it had", entry.key))
 }
 

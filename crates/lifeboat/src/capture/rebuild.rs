@@ -102,7 +102,8 @@ impl Capture<'_> {
         let Some(point) = points(&listing.files).pop().filter(|point| point.txid == txid) else {
             return because(format!("transaction {txid} is no point"));
         };
-        let position = Position { txid, checksum, objects: self.objects(&files, known)? };
+        let position = Position { txid, checksum };
+        let ledger = self.files.ledger(&self.repository_id);
         let captured =
             Captured { txid: Some(txid), time: point.time, checksum: Some(checksum), seen: None };
         let given = [listing.highest, former.and_then(DatabaseState::highest)];
@@ -114,9 +115,10 @@ impl Capture<'_> {
             captured,
             given: given.into_iter().flatten().max(),
             pending: None,
-            positions: BTreeMap::from([(self.repository_id.clone(), position.clone())]),
+            positions: BTreeMap::from([(self.repository_id.clone(), position)]),
         };
         self.files.adopt(&state)?;
+        ledger.replace(&known.objects.into_values().collect::<Vec<_>>())?;
         Ok((state, PageArray::open(&self.files.pages())?, position))
     }
 
@@ -211,17 +213,6 @@ impl Capture<'_> {
         let checksum = stage.checksum();
         stage.finish()?;
         Ok(checksum)
-    }
-
-    /// The objects of these files; those that no manifest names are read again to be hashed.
-    fn objects(&self, files: &[LtxFile], mut known: Known) -> Result<Vec<ObjectRef>> {
-        let entries = files.iter().flat_map(|file| &file.objects);
-        entries
-            .map(|entry| match known.objects.remove(entry.key.as_str()) {
-                Some(object) => Ok(object),
-                None => Ok(self.repository.object(&entry.key)?),
-            })
-            .collect()
     }
 }
 

@@ -9,6 +9,7 @@
 //!     changes        what a capture found, while it is pending
 //!     pages.new      a new page array, while it is pending
 //!     behind-<repository>-<txid>   pages that changed since that repository's position
+//!     objects-<repository>         the objects that were written to it
 //!     scratch/       spool and private copies, emptied at each start
 //! ```
 //!
@@ -21,12 +22,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use lifeboat_ltx::{Checksum, Txid};
-use lifeboat_repository::{LineageId, ObjectRef, Time, text};
+use lifeboat_repository::{LineageId, Time, text};
 use lifeboat_sqlite::{Bitmap, PageArray, apply_changes};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use super::file::{create_private_directory, create_private_file, load, save};
+use super::ledger::Ledger;
 use super::numbers::{read_numbers, write_numbers};
 use super::seen::Seen;
 use crate::{Error, Result};
@@ -82,7 +84,7 @@ pub(crate) struct Pending {
 }
 
 /// How far a repository is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Position {
     /// The last transaction it holds.
     #[serde(with = "text")]
@@ -90,8 +92,6 @@ pub(crate) struct Position {
     /// The database checksum there.
     #[serde(with = "text")]
     pub(crate) checksum: Checksum,
-    /// All objects that a restore of it needs.
-    pub(crate) objects: Vec<ObjectRef>,
 }
 
 impl DatabaseState {
@@ -273,6 +273,11 @@ impl DatabaseStateFile {
 
     fn behind_path(&self, repository: &str, position: &Position) -> PathBuf {
         self.directory.join(format!("behind-{repository}-{}", position.txid))
+    }
+
+    /// What is known of the objects in a repository.
+    pub(crate) fn ledger(&self, repository: &str) -> Ledger {
+        Ledger::at(self.directory.join(format!("objects-{repository}")))
     }
 
     /// The page array.
