@@ -6,11 +6,11 @@
 
 mod basis;
 mod facts;
-mod find;
+pub(crate) mod find;
 mod free_name;
 mod out;
 mod rebuild;
-mod take;
+pub(crate) mod take;
 
 use std::os::unix::fs::MetadataExt;
 use std::time::Instant;
@@ -18,9 +18,9 @@ use std::time::Instant;
 use lifeboat_ltx::{Checksum, Txid};
 use lifeboat_repository::{
     BackupId, DatabaseAddress, DatabaseSource, LineageAddress, LineageId, LtxName, ObjectRef,
-    Repository,
+    Repository, Time,
 };
-use lifeboat_sqlite::{Encoded, pin};
+use lifeboat_sqlite::{Encoded, Pin, pin};
 
 use self::out::Out;
 use crate::names::directory_of;
@@ -45,21 +45,10 @@ pub(crate) fn capture(
     progress: &dyn Progress,
 ) -> Result<(DatabaseSource, ChangedBy)> {
     let began = Instant::now();
-    let context = opened.context();
-    let directory = directory_of(context.state(), &target.name, &target.path)?;
-    let capture = Capture {
-        opened,
-        repository: opened.repository(),
-        repository_id: opened.id(),
-        node: &context.host().node,
-        host: context.host_name(),
-        target,
-        files: DatabaseStateFile::lock(&directory, &target.name)?,
-        address: DatabaseAddress::new(&context.host_name(), &target.name)?,
-        options,
-        progress,
-    };
-    let pin = pin(&target.path, &capture.files.scratch())?;
+    let directory = directory_of(opened.context().state(), &target.name, &target.path)?;
+    let files = DatabaseStateFile::lock(&directory, &target.name)?;
+    let capture = Capture::new(opened, target, &files, options, progress)?;
+    let pin = pin(&target.path, &files.scratch())?;
     if pin.is_copy() {
         progress.note(&Note::PrivateCopy { source: target.name.clone() });
     }
@@ -74,6 +63,21 @@ pub(crate) fn capture(
     Ok((source, by))
 }
 
+/// Brings a repository up to a pinned state, without pinning the point for a backup. No transaction is
+/// begun if the local state stands there already.
+pub(crate) fn store(
+    opened: &OpenRepository<'_>,
+    target: &DatabaseTarget,
+    files: &DatabaseStateFile,
+    pin: Pin,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let capture = Capture::new(opened, target, files, CaptureOptions::default(), progress)?;
+    let taken = capture.take(&pin)?;
+    drop(pin);
+    capture.store(taken).map(drop)
+}
+
 struct Capture<'a> {
     opened: &'a OpenRepository<'a>,
     repository: &'a Repository,
@@ -81,7 +85,7 @@ struct Capture<'a> {
     node: &'a str,
     host: String,
     target: &'a DatabaseTarget,
-    files: DatabaseStateFile,
+    files: &'a DatabaseStateFile,
     address: DatabaseAddress,
     options: CaptureOptions,
     progress: &'a dyn Progress,
@@ -105,7 +109,29 @@ struct Taken {
     from: Option<Position>,
 }
 
-impl Capture<'_> {
+impl<'a> Capture<'a> {
+    fn new(
+        opened: &'a OpenRepository<'a>,
+        target: &'a DatabaseTarget,
+        files: &'a DatabaseStateFile,
+        options: CaptureOptions,
+        progress: &'a dyn Progress,
+    ) -> Result<Self> {
+        let context = opened.context();
+        Ok(Self {
+            opened,
+            repository: opened.repository(),
+            repository_id: opened.id(),
+            node: &context.host().node,
+            host: context.host_name(),
+            target,
+            files,
+            address: DatabaseAddress::new(&context.host_name(), &target.name)?,
+            options,
+            progress,
+        })
+    }
+
     /// What leads to a point that is pinned now. All of it is there: a prune that had looked before
     /// the pin was written takes the end of a chain first, and so is noticed.
     fn objects(&self, lineage: &LineageAddress, txid: Txid) -> Result<Vec<ObjectRef>> {
@@ -148,41 +174,53 @@ impl Capture<'_> {
             state.captured.seen = seen;
             self.files.save(&state)?;
         }
-        let source = self.source(state.lineage, name, checksum, facts)?;
+        let source =
+            describe_at(self.target, state.lineage, (name.max, name.time), checksum, facts)?;
         let changed_from = from.map(|from| from.txid);
         Ok(DatabaseSource { changed_pages: pages, changed_from, stored_bytes, ..source })
     }
+}
 
-    fn source(
-        &self,
-        lineage: LineageId,
-        name: LtxName,
-        checksum: Checksum,
-        facts: Facts,
-    ) -> Result<DatabaseSource> {
-        let path = &self.target.path;
-        let metadata = path.metadata().map_err(Error::file("look at", path))?;
-        Ok(DatabaseSource {
-            name: self.target.name.clone(),
-            path: path.display().to_string(),
-            lineage,
-            txid: name.max,
-            time: name.time,
-            page_size: facts.page_size,
-            page_count: facts.page_count,
-            size_bytes: u64::from(facts.page_size) * u64::from(facts.page_count),
-            checksum,
-            journal_mode: facts.journal_mode,
-            schema_sha256: facts.schema_sha256,
-            tables: facts.tables,
-            mode: format!("{:04o}", metadata.mode() & 0o7777),
-            uid: metadata.uid(),
-            gid: metadata.gid(),
-            changed_pages: 0,
-            changed_from: None,
-            stored_bytes: 0,
-            duration_ms: 0,
-            objects: Vec::new(),
-        })
-    }
+/// What a manifest says of the last capture of a database, but for the objects that lead there.
+pub(crate) fn describe(
+    target: &DatabaseTarget,
+    state: &DatabaseState,
+    facts: &Facts,
+) -> Result<DatabaseSource> {
+    let (txid, checksum) = (state.captured.txid, state.captured.checksum);
+    let point = (txid.unwrap_or(Txid::FIRST), state.captured.time);
+    describe_at(target, state.lineage, point, checksum.unwrap_or(Checksum::EMPTY), facts.clone())
+}
+
+fn describe_at(
+    target: &DatabaseTarget,
+    lineage: LineageId,
+    (txid, time): (Txid, Time),
+    checksum: Checksum,
+    facts: Facts,
+) -> Result<DatabaseSource> {
+    let path = &target.path;
+    let metadata = path.metadata().map_err(Error::file("look at", path))?;
+    Ok(DatabaseSource {
+        name: target.name.clone(),
+        path: path.display().to_string(),
+        lineage,
+        txid,
+        time,
+        page_size: facts.page_size,
+        page_count: facts.page_count,
+        size_bytes: u64::from(facts.page_size) * u64::from(facts.page_count),
+        checksum,
+        journal_mode: facts.journal_mode,
+        schema_sha256: facts.schema_sha256,
+        tables: facts.tables,
+        mode: format!("{:04o}", metadata.mode() & 0o7777),
+        uid: metadata.uid(),
+        gid: metadata.gid(),
+        changed_pages: 0,
+        changed_from: None,
+        stored_bytes: 0,
+        duration_ms: 0,
+        objects: Vec::new(),
+    })
 }

@@ -2,12 +2,15 @@
 
 mod expand;
 mod keys;
+mod quantity;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lifeboat_repository::KeepRules;
 use serde::{Deserialize, Serialize};
+
+pub use self::quantity::{ByteLimit, Interval};
 
 use crate::credential::KeySource;
 use crate::password::PasswordSource;
@@ -23,6 +26,9 @@ pub struct Config {
     /// Repositories by name.
     #[serde(default, rename = "repository", skip_serializing_if = "BTreeMap::is_empty")]
     pub repositories: BTreeMap<String, RepositoryConfig>,
+    /// How databases are replicated.
+    #[serde(default, skip_serializing_if = "ReplicateConfig::is_default")]
+    pub replicate: ReplicateConfig,
     /// Databases by name.
     #[serde(default, rename = "database", skip_serializing_if = "BTreeMap::is_empty")]
     pub databases: BTreeMap<String, DatabaseConfig>,
@@ -49,6 +55,9 @@ pub struct RepositoryConfig {
     /// Which backups stay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<KeepRules>,
+    /// How long captures are gathered before they are stored as one; else each is stored at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Interval>,
 }
 
 impl RepositoryConfig {
@@ -67,9 +76,36 @@ impl RepositoryConfig {
 pub struct DatabaseConfig {
     /// Its file, or a `sqlite:///` URL.
     pub path: String,
+    /// How often it is captured while it is replicated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replicate: Option<Interval>,
     /// In which backups it stays; before the rules of the repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<KeepRules>,
+}
+
+/// `[replicate]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ReplicateConfig {
+    /// How often a database is captured, unless it says otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Interval>,
+    /// After so long without a write, a database is let go of until the next one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Interval>,
+    /// A WAL that grows beyond this is handed over to a checkpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wal_limit: Option<ByteLimit>,
+    /// How much of one database may wait for repositories that cannot be reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spool_limit: Option<ByteLimit>,
+}
+
+impl ReplicateConfig {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A configuration and where it came from.
@@ -186,7 +222,7 @@ mod tests {
             (
                 "\n[database.a]\nfoo = 1",
                 3,
-                "unknown key `database.a.foo`; valid keys are `path`, `keep`",
+                "unknown key `database.a.foo`; valid keys are `path`, `replicate`, `keep`",
             ),
             ("\n[database.a]\n", 2, "missing field `path`"),
             ("[database.a]\npath = 7", 2, "invalid type: integer `7`, expected a string"),

@@ -161,6 +161,40 @@ impl Context {
         self.chosen()?.location.sweep(older_than)
     }
 
+    /// The repositories that are meant, by their numbers; a default one is made if it is not there.
+    ///
+    /// One that cannot be reached now may be reached later. But if there is none at all where each of
+    /// them should be, that is an error.
+    pub(crate) fn make_repositories(&self, progress: &dyn Progress) -> Result<Vec<Chosen>> {
+        let chosen = self.every_chosen().into_iter().collect::<Result<Vec<_>>>()?;
+        let mut missing = None;
+        for (number, one) in chosen.iter().enumerate() {
+            let opened = if one.is_default {
+                self.open_or_make_repository(progress)
+            } else {
+                self.open_one_of_several(number)
+            };
+            match opened {
+                Err(error) if error.is_no_repository() => missing = missing.or(Some(error)),
+                Err(_) => return Ok(chosen),
+                Ok(opened) => {
+                    opened.note_first_use(progress)?;
+                    return Ok(chosen);
+                }
+            }
+        }
+        missing.map_or(Ok(chosen), Err)
+    }
+
+    /// Opens one of the repositories that are meant.
+    pub(crate) fn open_one_of_several(&self, number: usize) -> Result<OpenRepository<'_>> {
+        let Some(chosen) = self.every_chosen().into_iter().nth(number) else {
+            return Err(Error::usage("no such repository", "name one with --repository"));
+        };
+        let chosen = chosen?;
+        OpenRepository::open(self, self.wrap(chosen.location.open()?), chosen.access)
+    }
+
     fn default_repository(&self) -> PathBuf {
         self.environment.data_directory().join("repository")
     }
@@ -174,15 +208,12 @@ impl Context {
     /// Opens the repository; the default one is made if it is not there.
     pub fn open_or_make_repository(&self, progress: &dyn Progress) -> Result<OpenRepository<'_>> {
         let chosen = self.chosen()?;
-        let missing = |error: &Error| {
-            matches!(error, Error::Repository(lifeboat_repository::Error::NoRepository { .. }))
-        };
         let opened = chosen
             .location
             .open()
             .and_then(|storage| OpenRepository::open(self, self.wrap(storage), chosen.access));
         match opened {
-            Err(error) if chosen.is_default && missing(&error) => self.init(progress),
+            Err(error) if chosen.is_default && error.is_no_repository() => self.init(progress),
             opened => {
                 let opened = opened?;
                 opened.note_first_use(progress)?;

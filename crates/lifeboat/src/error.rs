@@ -184,6 +184,19 @@ impl Error {
         matches!(self, Self::Repository(error) if error.is_damage())
     }
 
+    /// Whether there is no repository at the place.
+    pub(crate) fn is_no_repository(&self) -> bool {
+        matches!(self, Self::Repository(lifeboat_repository::Error::NoRepository { .. }))
+    }
+
+    /// Whether other bytes have the name of an object that was to be written.
+    pub(crate) fn is_taken_name(&self) -> bool {
+        let Self::Repository(lifeboat_repository::Error::Storage(error)) = self else {
+            return false;
+        };
+        matches!(error, lifeboat_storage::Error::Exists { .. })
+    }
+
     /// The object that is damaged, if one is.
     pub(crate) fn key(&self) -> Option<&Key> {
         match self {

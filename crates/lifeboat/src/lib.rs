@@ -66,6 +66,7 @@ mod password;
 mod pins;
 mod progress;
 mod prune;
+mod replicate;
 mod restore;
 mod search;
 mod select;
@@ -89,7 +90,10 @@ pub use backup::{BackupReport, BackupRequest, SourceReport, backup};
 pub use backups::{BackupEntry, backup_names, backups};
 pub use changed_by::ChangedBy;
 pub use check::check;
-pub use config::{Config, ConfigFile, ConfigProblem, DatabaseConfig, RepositoryConfig};
+pub use config::{
+    ByteLimit, Config, ConfigFile, ConfigProblem, DatabaseConfig, Interval, ReplicateConfig,
+    RepositoryConfig,
+};
 pub use context::{Context, Overrides};
 pub use credential::KeySource;
 pub use database_backups::{
@@ -113,6 +117,10 @@ pub use opened::OpenRepository;
 pub use password::{PasswordSource, SecretString};
 pub use progress::{Note, Progress, Silent};
 pub use prune::{CleanupReport, Pruned, cleanup, plan_prune, prune};
+pub use replicate::{
+    Activity, DatabaseStatus, Event, Events, ReplicateReport, ReplicateRequest, RepositoryStatus,
+    Stop, replicate,
+};
 pub use restore::{RestorePlan, RestoreReport, RestoreRequest, plan_restore, restore};
 pub use select::{Selection, select};
 pub use stats::{DatabaseStats, Stats, stats};

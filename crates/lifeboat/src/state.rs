@@ -10,6 +10,7 @@ mod ledger;
 mod numbers;
 mod repository;
 mod seen;
+mod spool;
 
 use std::path::{Path, PathBuf};
 
@@ -17,8 +18,10 @@ pub(crate) use database::{Captured, DatabaseState, DatabaseStateFile, Pending, P
 use file::lock;
 pub(crate) use file::{create_private_directory, replace_private_file, sync_directory_of};
 pub(crate) use host::{Host, hostname};
+pub(crate) use ledger::Ledger;
 pub(crate) use repository::RepositoryState;
 pub(crate) use seen::{Facts, Seen};
+pub(crate) use spool::{Spool, Spooled};
 
 use crate::{Error, Result};
 

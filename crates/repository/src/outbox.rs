@@ -8,7 +8,7 @@
 use std::io::{BufReader, Read, Write};
 use std::sync::Arc;
 
-use lifeboat_storage::{Entry, HashingWriter, Key, Storage};
+use lifeboat_storage::{Entry, HashingWriter, Storage};
 
 use crate::create::publish;
 use crate::ltx_file::LtxName;

@@ -18,6 +18,7 @@
 mod array_stage;
 mod bitmap;
 mod buffer;
+mod catch_up;
 mod changes;
 mod check_live;
 mod condition;
@@ -51,6 +52,7 @@ mod wal_index;
 
 pub use array_stage::PageArrayStage;
 pub use bitmap::Bitmap;
+pub use catch_up::catch_up;
 pub use changes::{apply_changes, changed_pages, write_no_changes};
 pub use check_live::{LiveCheck, check_live};
 pub use condition::{Access, Condition, condition};

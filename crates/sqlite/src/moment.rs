@@ -86,6 +86,15 @@ impl FileStamp {
     }
 }
 
+impl Moment {
+    /// Whether the file at `path` looks as it did, or was written to so recently that it is better looked
+    /// at later, when a further write must show. With a rollback journal, nothing was committed then.
+    pub fn is_still(&self, path: &Path) -> bool {
+        let Ok(file) = FileStamp::of(path) else { return false };
+        file == self.file && (self.settled || !file.is_settled(SystemTime::now()))
+    }
+}
+
 impl WalMoment {
     /// `None` where no frame belongs to the state.
     pub(crate) fn of(wal: &WalState) -> Option<Self> {

@@ -187,6 +187,11 @@ impl PageArray {
         Ok(PageRecord::decode(&bytes))
     }
 
+    /// Makes durable what was written to it.
+    pub fn sync(&self) -> Result<()> {
+        self.file.sync_data().map_err(Error::file("sync", &self.path))
+    }
+
     fn read_records(&self, first: u32, bytes: &mut [u8]) -> Result<()> {
         self.file.read_exact_at(bytes, offset(first)).map_err(Error::file("read", &self.path))
     }

@@ -9,7 +9,7 @@ use crate::state::Facts;
 
 impl Facts {
     /// `array` describes every page of the image but those in `changed`.
-    pub(super) fn of(
+    pub(crate) fn of(
         pin: &Pin,
         image: &Image<'_>,
         array: &PageArray,

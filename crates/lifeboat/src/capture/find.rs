@@ -2,7 +2,9 @@
 
 use lifeboat_ltx::Checksum;
 use lifeboat_repository::Time;
-use lifeboat_sqlite::{Changes, Image, PageArray, Pin, Since, scan, scan_pages, since};
+use lifeboat_sqlite::{
+    Changes, Image, PageArray, Pin, Since, scan, scan_pages, since, write_no_changes,
+};
 
 use super::Capture;
 use super::take::workers;
@@ -11,7 +13,7 @@ use crate::{ChangedBy, Note, Result};
 
 /// After so long everything is read again, whatever the WAL says: edits that were made past SQLite
 /// may not show there.
-const SCAN_EVERY_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+pub(crate) const SCAN_EVERY_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// What changed since the last capture, and how that was found out.
 pub(super) struct Found<'pin> {
@@ -40,9 +42,19 @@ impl Capture<'_> {
         match since(pin, &trusted.moment)? {
             Since::Nothing => {
                 self.note_changed_by(ChangedBy::Unchanged, None);
-                let (facts, before) = (trusted.facts.clone(), before(state));
-                let changes = Changes::nothing(facts.page_count, before);
-                Ok(Found { image: None, changes, facts, by: ChangedBy::Unchanged, scanned })
+                let changes = Changes::nothing(pin.page_count(), before(state));
+                let (image, facts) = match &trusted.facts {
+                    Some(facts) => (None, facts.clone()),
+                    None => {
+                        let image = pin.image()?;
+                        let facts = Facts::of(pin, &image, array, &changes.pages)?;
+                        (Some(image), facts)
+                    }
+                };
+                if image.is_some() {
+                    write_no_changes(&self.files.changes(), changes.page_count)?;
+                }
+                Ok(Found { image, changes, facts, by: ChangedBy::Unchanged, scanned })
             }
             Since::Pages { image, pages } => {
                 self.note_changed_by(ChangedBy::Wal, None);
@@ -97,7 +109,7 @@ impl Capture<'_> {
 }
 
 /// What was seen, where it may stand for reading everything; else why not.
-fn trusted(seen: Option<&Seen>, rescan: bool, now: Time) -> Result<&Seen, &'static str> {
+pub(crate) fn trusted(seen: Option<&Seen>, rescan: bool, now: Time) -> Result<&Seen, &'static str> {
     let seen = seen.ok_or("nothing is known of its former state")?;
     let age = now.millis().saturating_sub(seen.scanned.millis());
     if rescan {
@@ -110,7 +122,7 @@ fn trusted(seen: Option<&Seen>, rescan: bool, now: Time) -> Result<&Seen, &'stat
 }
 
 /// The checksum of the database that the page array describes.
-fn before(state: &DatabaseState) -> Checksum {
+pub(crate) fn before(state: &DatabaseState) -> Checksum {
     state.captured.checksum.unwrap_or(Checksum::EMPTY)
 }
 
@@ -123,7 +135,7 @@ fn facts(
     former: Option<&Seen>,
 ) -> Result<Facts> {
     match former {
-        Some(seen) if changes.none() => Ok(seen.facts.clone()),
+        Some(Seen { facts: Some(facts), .. }) if changes.none() => Ok(facts.clone()),
         _ => Facts::of(pin, image, array, &changes.pages),
     }
 }
@@ -155,7 +167,7 @@ mod tests {
             schema_sha256: None,
             tables: BTreeMap::new(),
         };
-        Seen { moment, scanned: Time::from_millis(scanned), facts }
+        Seen { moment, scanned: Time::from_millis(scanned), facts: Some(facts) }
     }
 
     #[test]

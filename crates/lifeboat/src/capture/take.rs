@@ -19,8 +19,8 @@ use crate::error::chain;
 use crate::state::{Captured, DatabaseState, DatabaseStateFile, Facts, Position, Seen};
 use crate::{ChangedBy, Error, Note, Result};
 
-pub(super) const LEVEL_CAPTURE: u8 = 0;
-pub(super) const LEVEL_MERGED: u8 = 1;
+pub(crate) const LEVEL_CAPTURE: u8 = 0;
+pub(crate) const LEVEL_MERGED: u8 = 1;
 const LEVEL_BASE: u8 = 9;
 
 impl Capture<'_> {
@@ -117,10 +117,10 @@ impl Capture<'_> {
         name: LtxName,
         checksum_after: Option<Checksum>,
     ) -> Result<Taken> {
-        let mut header = header(image, &lineage, name);
+        let mut header = header(image, lineage.id(), name);
         header.checksum_after = checksum_after;
         let pages = self.files.new_pages();
-        let array = PageArrayWriter::create(&pages, image.page_size(), hash_key(&self.files)?)?;
+        let array = PageArrayWriter::create(&pages, image.page_size(), hash_key(self.files)?)?;
         let coding = self.repository.form().page_coding();
         let out = self.out(pin, &lineage, name, image.size())?;
         self.begin("storing", image.size());
@@ -172,7 +172,7 @@ impl Capture<'_> {
             };
             name = self.free_name(&lineage, name, &state)?;
             self.files.behind(&self.repository_id, &position, &mut changes.pages)?;
-            let mut header = header(&image, &lineage, name);
+            let mut header = header(&image, lineage.id(), name);
             header.checksum_before = Some(position.checksum);
             header.checksum_after = Some(checksum);
             let bytes = u64::from(changes.pages.len()) * u64::from(image.page_size().get());
@@ -242,10 +242,10 @@ pub(super) fn hash_key(files: &DatabaseStateFile) -> Result<HashKey> {
 
 /// What the next capture is held against; nothing where a private copy was read.
 fn seen(pin: &Pin, scanned: Time, facts: &Facts) -> Option<Seen> {
-    pin.moment().map(|moment| Seen { moment: *moment, scanned, facts: facts.clone() })
+    pin.moment().map(|moment| Seen { moment: *moment, scanned, facts: Some(facts.clone()) })
 }
 
-pub(super) fn workers() -> usize {
+pub(crate) fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(4)
 }
 
@@ -266,7 +266,7 @@ fn next_txid(state: &DatabaseState, position: Option<Txid>, changes: &Changes) -
     following(highest, state)
 }
 
-pub(super) fn following(txid: Txid, state: &DatabaseState) -> Result<Txid> {
+pub(crate) fn following(txid: Txid, state: &DatabaseState) -> Result<Txid> {
     txid.next().ok_or_else(|| Error::State {
         path: state.path.clone(),
         detail: "its transaction numbers are used up".into(),
@@ -277,14 +277,14 @@ pub(super) fn following(txid: Txid, state: &DatabaseState) -> Result<Txid> {
 ///
 /// So every file gets a name of its own, even one of a transaction that was captured before: the
 /// former may have come through although its backup was killed before it could write that down.
-fn point_time(state: &DatabaseState) -> Time {
+pub(crate) fn point_time(state: &DatabaseState) -> Time {
     Time::now().max(Time::from_millis(state.captured.time.millis() + 1))
 }
 
-fn header(image: &Image<'_>, lineage: &LineageAddress, name: LtxName) -> Header {
+pub(crate) fn header(image: &Image<'_>, lineage: LineageId, name: LtxName) -> Header {
     let mut header = Header::new(image.page_size(), image.page_count(), name.range());
     header.timestamp_ms = name.time.millis();
-    header.node = lineage.id().node();
+    header.node = lineage.node();
     if name.level == LEVEL_CAPTURE {
         // Litestream takes up a replica only if its newest capture states an offset.
         header.wal = WalRange { offset: 32, size: 0, salts: [0, 0] };

@@ -2,10 +2,11 @@
 
 use toml::{Table, Value};
 
-const TOP: &[&str] = &["host", "repository", "database"];
+const TOP: &[&str] = &["host", "repository", "replicate", "database"];
 const REPOSITORY: &[&str] =
-    &["url", "password-file", "password-command", "identity-file", "recipient", "keep"];
-const DATABASE: &[&str] = &["path", "keep"];
+    &["url", "password-file", "password-command", "identity-file", "recipient", "keep", "interval"];
+const REPLICATE: &[&str] = &["interval", "idle", "wal-limit", "spool-limit"];
+const DATABASE: &[&str] = &["path", "replicate", "keep"];
 const KEEP: &[&str] = &[
     "last",
     "hourly",
@@ -25,6 +26,11 @@ const KEEP: &[&str] = &[
 /// Checks every key of a configuration.
 pub(super) fn check(table: &Table) -> Result<(), String> {
     check_keys(table, "", TOP)?;
+    match table.get("replicate") {
+        None => {}
+        Some(Value::Table(replicate)) => check_keys(replicate, "replicate.", REPLICATE)?,
+        Some(_) => return Err("`replicate` must be a table".to_owned()),
+    }
     for (kind, keys) in [("repository", REPOSITORY), ("database", DATABASE)] {
         let Some(named) = table.get(kind) else { continue };
         let Value::Table(named) = named else { return Err(format!("`{kind}` must be a table")) };

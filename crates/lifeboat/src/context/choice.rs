@@ -1,9 +1,11 @@
 //! Which repository is meant, and how it is opened.
 
+use std::time::Duration;
+
 use lifeboat_repository::KeepRules;
 
 use super::{Context, Overrides};
-use crate::config::RepositoryConfig;
+use crate::config::{Interval, RepositoryConfig};
 use crate::credential::{KeySource, parse_recipient};
 use crate::location::Location;
 use crate::password::PasswordSource;
@@ -32,6 +34,8 @@ impl Access {
 pub(crate) struct Chosen {
     pub(crate) location: Location,
     pub(crate) access: Access,
+    /// How long captures are gathered before they are stored there.
+    pub(crate) interval: Option<Duration>,
     /// Which backups stay there, where that is configured.
     pub(super) keep: Option<KeepRules>,
     /// Neither named nor configured: made at first use.
@@ -81,7 +85,8 @@ impl Context {
         let is_default = given.is_none() && configured.is_empty();
         let location = Location::parse(&url, directory)?;
         let keep = entry.and_then(|entry| entry.keep.clone());
-        Ok(Chosen { location, access: self.access(entry)?, keep, is_default })
+        let interval = entry.and_then(|entry| entry.interval).map(Interval::get);
+        Ok(Chosen { location, access: self.access(entry)?, interval, keep, is_default })
     }
 
     /// How the repository of an entry of the configuration is opened: as the command line says, else

@@ -10,6 +10,8 @@
 //!     pages.new      a new page array, while it is pending
 //!     behind-<repository>-<txid>   pages that changed since that repository's position
 //!     objects-<repository>         the objects that were written to it
+//!     spool/         captures that some repository still lacks
+//!     outbox-<repository>/         sealed objects on their way there
 //!     scratch/       spool and private copies, emptied at each start
 //! ```
 //!
@@ -23,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 use lifeboat_ltx::{Checksum, Txid};
 use lifeboat_repository::{LineageId, Time, text};
-use lifeboat_sqlite::{Bitmap, PageArray, apply_changes};
+use lifeboat_sqlite::{Bitmap, PageArray, apply_changes, catch_up};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +33,7 @@ use super::file::{create_private_directory, create_private_file, load, save};
 use super::ledger::Ledger;
 use super::numbers::{read_numbers, write_numbers};
 use super::seen::Seen;
+use super::spool::{Spool, Spooled};
 use crate::{Error, Result};
 
 /// Where the lineage of a database stands.
@@ -143,7 +146,38 @@ impl DatabaseStateFile {
         if state.pending.is_some() {
             self.settle(&mut state, None)?;
         }
+        self.catch_up(&mut state)?;
         Ok(Some(state))
+    }
+
+    /// Takes over the captures of the spool that the state does not know yet.
+    fn catch_up(&self, state: &mut DatabaseState) -> Result<()> {
+        let mut waiting = self.spool().waiting()?;
+        waiting.retain(|spooled| Some(spooled.max) > state.captured.txid);
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let array = PageArray::open(&self.pages())?;
+        for spooled in waiting {
+            catch_up(&array, spooled.decoder()?)?;
+            state.captured = spooled.captured()?;
+        }
+        self.save(state)
+    }
+
+    /// Removes a capture from the spool, once the state that knows it is durable. Repositories that
+    /// have not come so far lack its pages from now on.
+    pub(crate) fn release(&self, state: &DatabaseState, spooled: &Spooled) -> Result<()> {
+        let mut pages = None;
+        for (repository, position) in &state.positions {
+            if position.txid < spooled.max {
+                if pages.is_none() {
+                    pages = Some(spooled.pages()?);
+                }
+                self.fall_behind(repository, position, pages.iter().flatten().copied())?;
+            }
+        }
+        spooled.remove()
     }
 
     /// The state as it stands in its file, though the other files may not fit it; `None` where
@@ -162,7 +196,9 @@ impl DatabaseStateFile {
         std::fs::rename(&new, self.pages()).map_err(Error::file("replace", &new))?;
         super::sync_directory_of(&new)?;
         self.save(state)?;
-        self.remove_all_but(&["lock", "state.json", "pages"])
+        self.remove_all_but(&["lock", "state.json", "pages"])?;
+        // What waits there goes on from a state that is no more.
+        self.remove_directories()
     }
 
     /// Writes the state.
@@ -189,7 +225,8 @@ impl DatabaseStateFile {
                     reached.as_ref().is_none_or(|(reached, _)| reached != repository)
                 });
                 for (repository, position) in others {
-                    self.fall_behind(repository, position)?;
+                    let pages = lifeboat_sqlite::changed_pages(&self.changes())?;
+                    self.fall_behind(repository, position, pages)?;
                 }
             }
             if pending.whole {
@@ -213,11 +250,16 @@ impl DatabaseStateFile {
         self.remove(&self.changes())
     }
 
-    /// Adds the pages of `changes` to those that a repository lacks.
-    fn fall_behind(&self, repository: &str, position: &Position) -> Result<()> {
+    /// Adds pages to those that a repository lacks.
+    fn fall_behind(
+        &self,
+        repository: &str,
+        position: &Position,
+        more: impl IntoIterator<Item = u32>,
+    ) -> Result<()> {
         let path = self.behind_path(repository, position);
         let mut pages = read_numbers(&path)?;
-        pages.extend(lifeboat_sqlite::changed_pages(&self.changes())?);
+        pages.extend(more);
         pages.sort_unstable();
         pages.dedup();
         let new = path.with_extension("new");
@@ -236,14 +278,37 @@ impl DatabaseStateFile {
         for pgno in read_numbers(&self.behind_path(repository, position))? {
             pages.insert(pgno);
         }
+        for spooled in self.spool().waiting()? {
+            if spooled.max > position.txid {
+                spooled.pages()?.into_iter().for_each(|pgno| pages.insert(pgno));
+            }
+        }
         Ok(())
+    }
+
+    /// Whether a repository lacks pages that are not all in the spool.
+    pub(crate) fn is_behind(&self, repository: &str, position: &Position) -> bool {
+        self.behind_path(repository, position).exists()
     }
 
     /// Forgets everything: a new lineage begins.
     pub(crate) fn clear(&self) -> Result<()> {
         // The state goes first: without it the other files mean nothing.
         self.remove(&self.state_path())?;
-        self.remove_all_but(&["lock"])
+        self.remove_all_but(&["lock"])?;
+        self.remove_directories()
+    }
+
+    /// Removes the spool and the outboxes.
+    fn remove_directories(&self) -> Result<()> {
+        let entries =
+            std::fs::read_dir(&self.directory).map_err(Error::file("read", &self.directory))?;
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if path.is_dir() && path != self.scratch() {
+                std::fs::remove_dir_all(&path).map_err(Error::file("remove", &path))?;
+            }
+        }
+        Ok(())
     }
 
     fn remove_all_but(&self, kept: &[&str]) -> Result<()> {
@@ -273,6 +338,16 @@ impl DatabaseStateFile {
 
     fn behind_path(&self, repository: &str, position: &Position) -> PathBuf {
         self.directory.join(format!("behind-{repository}-{}", position.txid))
+    }
+
+    /// Captures that some repository still lacks.
+    pub(crate) fn spool(&self) -> Spool {
+        Spool::at(self.directory.join("spool"))
+    }
+
+    /// Sealed objects on their way to a repository.
+    pub(crate) fn outbox(&self, repository: &str) -> PathBuf {
+        self.directory.join(format!("outbox-{repository}"))
     }
 
     /// What is known of the objects in a repository.

@@ -15,8 +15,9 @@ pub(crate) struct Seen {
     pub(crate) moment: Moment,
     /// When all of its pages were last read.
     pub(crate) scanned: Time,
-    /// What else a manifest says of it.
-    pub(crate) facts: Facts,
+    /// What else a manifest says of it; `None` where nobody asked yet.
+    #[serde(default)]
+    pub(crate) facts: Option<Facts>,
 }
 
 /// What a manifest says of a database besides its pages.

@@ -96,7 +96,8 @@ impl Spool {
             .and_then(|()| out.write_all(&facts))
             .map_err(Error::file("write", &new))?;
         encode(&mut out)?;
-        let file = out.into_inner().map_err(|error| Error::file("write", &new)(error.into_error()))?;
+        let file =
+            out.into_inner().map_err(|error| Error::file("write", &new)(error.into_error()))?;
         file.sync_all().map_err(Error::file("sync", &new))?;
         let bytes = file.metadata().map_err(Error::file("look at", &new))?.len();
         let path = self.directory.join(format!("{min}-{max}-{}.ltx", captured.time.name()));

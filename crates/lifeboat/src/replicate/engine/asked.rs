@@ -1,0 +1,156 @@
+//! What other processes ask.
+
+use std::time::{Duration, Instant};
+
+use lifeboat_ltx::Txid;
+use lifeboat_repository::Time;
+use serde_json::json;
+
+use super::Engine;
+use super::slot::{Lane, Phase, Slot, Way};
+use crate::error::chain;
+use crate::replicate::control::{Conversation, Question};
+use crate::replicate::message::Order;
+use crate::replicate::replica::{Look, Replica};
+use crate::replicate::status::{Activity, DatabaseStatus, RepositoryStatus};
+
+/// Somebody waits for a capture to be in a repository.
+pub(super) struct Asked {
+    database: usize,
+    repository: usize,
+    txid: Txid,
+    answer: serde_json::Value,
+    conversation: Conversation,
+}
+
+impl Engine<'_> {
+    pub(super) fn take_questions(&mut self) {
+        while let Some((question, conversation)) = self.control.question() {
+            match question {
+                Question::Status => conversation.answer(&json!({ "databases": self.status() })),
+                Question::Capture { database, repository } => {
+                    self.capture_for(&database, &repository, conversation);
+                }
+                Question::Yield { database, seconds } => {
+                    self.let_go(&database, Duration::from_secs(seconds), &conversation);
+                }
+            }
+        }
+    }
+
+    /// Captures a database for somebody, who learns of it when a repository has it.
+    fn capture_for(&mut self, name: &str, id: &str, conversation: Conversation) {
+        let Some(number) = self.number_of(name) else {
+            return conversation.refuse("not replicated here");
+        };
+        let lane = self.repositories.iter().position(|lane| lane.id.as_deref() == Some(id));
+        let Some(repository) = lane else {
+            return conversation.refuse("its replication does not write to this repository");
+        };
+        let Phase::Following(replica) = &mut self.databases[number].phase else {
+            return conversation.refuse("its replication is just starting, or cannot read it");
+        };
+        let (look, source) = match replica.look_closely() {
+            Ok(looked) => looked,
+            Err(error) => {
+                self.failed(number, &error);
+                return conversation.refuse(&chain(&error));
+            }
+        };
+        match look {
+            Look::Point => self.spread(number),
+            Look::Nothing => {}
+            Look::NewLineage(reason) => return conversation.refuse(&reason),
+        }
+        let _ = self.uploaders[repository].send(Order::Hurry { database: number });
+        let (txid, answer) = (source.txid, json!({ "source": source }));
+        self.asked.push(Asked { database: number, repository, txid, answer, conversation });
+        self.answer();
+    }
+
+    /// Answers those whose capture has come through.
+    pub(super) fn answer(&mut self) {
+        let (databases, repositories) = (&self.databases, &self.repositories);
+        self.asked.retain(|asked| {
+            let way = &databases[asked.database].ways[asked.repository];
+            if way.protected.is_some_and(|(txid, _)| txid >= asked.txid) {
+                asked.conversation.answer(&asked.answer);
+                return false;
+            }
+            match &repositories[asked.repository].trouble {
+                Some(trouble) => asked.conversation.refuse(trouble),
+                None => return true,
+            }
+            false
+        });
+    }
+
+    /// Lets go of a database, so that its application can do what no reader may see.
+    fn let_go(&mut self, name: &str, time: Duration, conversation: &Conversation) {
+        let Some(number) = self.number_of(name) else {
+            return conversation.refuse("not replicated here");
+        };
+        let slot = &mut self.databases[number];
+        let Phase::Following(replica) = &mut slot.phase else {
+            return conversation.refuse("its replication is just starting, or cannot read it");
+        };
+        replica.rest();
+        slot.next = Some(Instant::now() + time);
+        conversation.answer(&json!({ "database": name, "seconds": time.as_secs() }));
+    }
+
+    fn number_of(&self, name: &str) -> Option<usize> {
+        self.databases.iter().position(|slot| slot.target.name == name)
+    }
+
+    /// How everything stands.
+    pub(super) fn status(&self) -> Vec<DatabaseStatus> {
+        self.databases.iter().map(|slot| slot.status(&self.repositories)).collect()
+    }
+}
+
+impl Slot {
+    fn status(&self, lanes: &[Lane]) -> DatabaseStatus {
+        let replica = match &self.phase {
+            Phase::Following(replica) => Some(replica.as_ref()),
+            _ => None,
+        };
+        let activity = match (replica, self.next) {
+            _ if self.trouble.is_some() => Activity::Failing,
+            (None, _) => Activity::Starting,
+            (Some(_), None) => Activity::Idle,
+            (Some(_), Some(_)) => Activity::Following,
+        };
+        let ways = self.ways.iter().zip(lanes);
+        DatabaseStatus {
+            name: self.target.name.clone(),
+            path: self.target.path.clone(),
+            activity,
+            problem: self.trouble.clone(),
+            lineage: replica.map(|replica| replica.state.lineage),
+            txid: replica.and_then(|replica| replica.captured().0),
+            captured: replica.map(|replica| replica.captured().1),
+            wal_bytes: replica.map_or(0, Replica::wal_bytes),
+            spool_files: replica.map_or(0, |replica| replica.waiting.len() as u64),
+            spool_bytes: replica.map_or(0, |replica| replica.waiting_bytes(None)),
+            repositories: ways.map(|(way, lane)| way.status(lane, replica)).collect(),
+        }
+    }
+}
+
+impl Way {
+    fn status(&self, lane: &Lane, replica: Option<&Replica>) -> RepositoryStatus {
+        let protected = self.protected.map(|(txid, _)| txid);
+        let since = replica.and_then(|replica| replica.oldest_waiting(protected));
+        let lag = since.map_or(0, |since| Time::now().millis().saturating_sub(since.millis()));
+        RepositoryStatus {
+            id: lane.id.clone(),
+            location: lane.location.clone(),
+            protected_txid: protected,
+            protected: self.protected.map(|(_, time)| time),
+            lag_seconds: lag.max(0).unsigned_abs() / 1000,
+            lag_bytes: replica.map_or(0, |replica| replica.waiting_bytes(protected)),
+            problem: lane.trouble.clone(),
+        }
+    }
+}

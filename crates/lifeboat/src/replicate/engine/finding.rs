@@ -1,0 +1,101 @@
+//! Finding databases, and noticing what happens to them.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::Engine;
+use super::slot::{Phase, Slot};
+use crate::discover::find;
+use crate::replicate::event::Event;
+use crate::replicate::watch::Noticed;
+use crate::{DatabaseTarget, Silent};
+
+/// How long a directory is let alone in which something new appeared: it may just be made.
+const SETTLE: Duration = Duration::from_millis(500);
+
+impl Engine<'_> {
+    /// Takes a database in.
+    pub(super) fn join(&mut self, target: DatabaseTarget) {
+        let number = self.databases.len();
+        for suffix in ["", "-wal", "-journal"] {
+            let mut path = target.path.clone().into_os_string();
+            path.push(suffix);
+            self.paths.insert(path.into(), number);
+        }
+        let watched = target.path.parent().is_some_and(|directory| self.watch.add(directory));
+        self.events.event(&Event::Joined { database: &target.name, path: &target.path });
+        self.databases.push(Slot::new(target, watched, self.repositories.len()));
+    }
+
+    /// Watches the directories that were named, and those in them: databases may appear there.
+    pub(super) fn watch_directories(&mut self) {
+        let configured = &self.context.config().databases;
+        let working_directory = self.context.environment().working_directory();
+        let named = self.request.sources.iter().filter(|source| !configured.contains_key(*source));
+        let paths = named.map(|source| working_directory.join(crate::path_of_url(source)));
+        let paths = paths.filter_map(|path| path.canonicalize().ok());
+        self.directories = paths.filter(|path| path.is_dir()).collect();
+        let mut waiting = self.directories.clone();
+        while let Some(directory) = waiting.pop() {
+            self.watch.add(&directory);
+            let entries = std::fs::read_dir(&directory).into_iter().flatten().flatten();
+            let is_directory =
+                |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+            waiting.extend(entries.filter(is_directory).map(|entry| entry.path()));
+        }
+    }
+
+    pub(super) fn find_due(&mut self, now: Instant) {
+        if self.find_again.is_none_or(|at| at > now) {
+            return;
+        }
+        self.find_again = None;
+        let Ok(found) = find(self.context, self.request, &Silent) else { return };
+        for target in found.targets {
+            if !self.paths.contains_key(&target.path) {
+                self.join(target);
+            }
+        }
+        self.watch_directories();
+    }
+
+    pub(super) fn take_notices(&mut self) {
+        for noticed in self.watch.read() {
+            match noticed {
+                Noticed::Path(path) => match self.paths.get(&path) {
+                    Some(number) => self.stir(*number),
+                    None if self.is_in_watched_directory(&path) => self.find_soon(),
+                    None => {}
+                },
+                Noticed::Gone(directory) => {
+                    for number in 0..self.databases.len() {
+                        if self.databases[number].target.path.parent() == Some(&directory) {
+                            self.databases[number].watched = self.watch.add(&directory);
+                            self.stir(number);
+                        }
+                    }
+                }
+                Noticed::Anything => {
+                    (0..self.databases.len()).for_each(|number| self.stir(number));
+                    self.find_soon();
+                }
+            }
+        }
+    }
+
+    /// Something happened to a database that is not looked at now.
+    fn stir(&mut self, number: usize) {
+        let slot = &mut self.databases[number];
+        if slot.next.is_none() && matches!(slot.phase, Phase::Following(_)) {
+            slot.next = Some(Instant::now());
+        }
+    }
+
+    fn find_soon(&mut self) {
+        self.find_again.get_or_insert(Instant::now() + SETTLE);
+    }
+
+    fn is_in_watched_directory(&self, path: &Path) -> bool {
+        self.directories.iter().any(|directory| path.starts_with(directory))
+    }
+}

@@ -1,0 +1,125 @@
+//! What the starter and the uploaders tell.
+
+use lifeboat_repository::DatabaseAddress;
+
+use super::Engine;
+use super::slot::Phase;
+use crate::error::chain;
+use crate::replicate::event::Event;
+use crate::replicate::message::{Attach, Message, Order, UploadNews};
+use crate::replicate::replica::Replica;
+
+impl Engine<'_> {
+    pub(super) fn take_messages(&mut self) {
+        while let Ok(message) = self.messages.try_recv() {
+            self.take(message);
+        }
+    }
+
+    pub(super) fn take(&mut self, message: Message) {
+        match message {
+            Message::Ready { database, replica: Ok(replica) } => self.ready(database, replica),
+            Message::Ready { database, replica: Err(error) } => self.failed(database, &error),
+            Message::Upload { repository, news } => self.learn(repository, news),
+        }
+    }
+
+    fn ready(&mut self, number: usize, mut replica: Box<Replica>) {
+        let slot = &mut self.databases[number];
+        for (way, lane) in slot.ways.iter_mut().zip(&self.repositories) {
+            if let (Some(stored), Some(id)) = (way.stored.take(), &lane.id) {
+                replica.reached(id, stored);
+            }
+        }
+        slot.phase = Phase::Following(replica);
+        slot.next = Some(std::time::Instant::now());
+        (0..self.repositories.len()).for_each(|repository| self.attach(number, repository));
+    }
+
+    /// Tells an uploader to take a database over.
+    fn attach(&mut self, number: usize, repository: usize) {
+        let slot = &self.databases[number];
+        let Phase::Following(replica) = &slot.phase else { return };
+        let Some(id) = &self.repositories[repository].id else { return };
+        let address = DatabaseAddress::new(&self.context.host_name(), &slot.target.name);
+        let lineage = address.and_then(|address| address.lineage(replica.state.lineage));
+        let Ok(lineage) = lineage else { return };
+        let position = replica.state.positions.get(id).copied();
+        let attach = Attach {
+            database: number,
+            lineage,
+            position,
+            behind: position.is_some_and(|position| replica.files.is_behind(id, &position)),
+            highest: replica.state.highest(),
+            waiting: replica.waiting.iter().cloned().collect(),
+            outbox: replica.files.outbox(id),
+            ledger: replica.files.ledger(id),
+        };
+        let _ = self.uploaders[repository].send(Order::Attach(Box::new(attach)));
+    }
+
+    fn learn(&mut self, repository: usize, news: UploadNews) {
+        let location = self.repositories[repository].location.clone();
+        match news {
+            UploadNews::Opened { id, location } => {
+                let lane = &mut self.repositories[repository];
+                (lane.id, lane.location) = (Some(id), location);
+                for number in 0..self.databases.len() {
+                    self.attach(number, repository);
+                }
+            }
+            UploadNews::Failing { database, error } => {
+                let name = database.map(|number| self.databases[number].target.name.clone());
+                let error = chain(&error);
+                let lane = &mut self.repositories[repository];
+                if lane.trouble.as_ref() != Some(&error) {
+                    self.events.event(&Event::Failing {
+                        database: name.as_deref(),
+                        repository: Some(&location),
+                        error: &error,
+                    });
+                    lane.trouble = Some(error);
+                }
+            }
+            UploadNews::Working => {
+                if self.repositories[repository].trouble.take().is_some() {
+                    self.events
+                        .event(&Event::Working { database: None, repository: Some(&location) });
+                }
+            }
+            UploadNews::Attached { database, position, time } => {
+                let way = &mut self.databases[database].ways[repository];
+                way.attached = true;
+                way.protected = Some((position.txid, time));
+                self.answer();
+            }
+            UploadNews::Stored { database, name, position, sent_bytes } => {
+                let slot = &mut self.databases[database];
+                let way = &mut slot.ways[repository];
+                way.protected = Some((position.txid, name.time));
+                let id = self.repositories[repository].id.as_deref().unwrap_or_default();
+                match &mut slot.phase {
+                    Phase::Following(replica) => replica.reached(id, position),
+                    _ => way.stored = Some(position),
+                }
+                self.events.event(&Event::Protected {
+                    database: &slot.target.name,
+                    repository: &location,
+                    txid: position.txid,
+                    time: name.time,
+                    bytes: sent_bytes,
+                });
+                self.answer();
+            }
+            UploadNews::Lacks { database, reason } => {
+                let name = &self.databases[database].target.name;
+                self.events.event(&Event::Lacking {
+                    database: name,
+                    repository: &location,
+                    reason: &reason,
+                });
+                self.store(database, repository);
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Looking at databases, and what follows from it.
+
+use std::time::{Duration, Instant};
+
+use super::Engine;
+use super::slot::Phase;
+use crate::Error;
+use crate::error::chain;
+use crate::replicate::event::Event;
+use crate::replicate::message::{Order, Start};
+use crate::replicate::replica::Look;
+
+/// How often the state is saved while captures go on, and the spool cleared of what nobody lacks.
+const SAVE: Duration = Duration::from_secs(5);
+
+impl Engine<'_> {
+    /// Hands databases to the starter.
+    pub(super) fn begin_due(&mut self, now: Instant) {
+        let Some(starter) = &self.starter else { return };
+        for (number, slot) in self.databases.iter_mut().enumerate() {
+            if matches!(slot.phase, Phase::Waiting) && slot.next.is_some_and(|next| next <= now) {
+                (slot.phase, slot.next) = (Phase::Starting, None);
+                let start = Start::Begin { database: number, target: slot.target.clone() };
+                let _ = starter.send(start);
+            }
+        }
+    }
+
+    pub(super) fn look_due(&mut self, now: Instant) {
+        for number in 0..self.databases.len() {
+            if self.databases[number].next.is_some_and(|next| next <= now) {
+                self.look(number);
+            }
+        }
+    }
+
+    /// Looks at a database and tells every uploader of what was captured.
+    pub(super) fn look(&mut self, number: usize) {
+        let slot = &mut self.databases[number];
+        let Phase::Following(replica) = &mut slot.phase else { return };
+        match replica.look(&self.limits) {
+            Ok(Look::Nothing) => self.looked(number),
+            Ok(Look::Point) => {
+                self.spread(number);
+                self.looked(number);
+            }
+            Ok(Look::NewLineage(reason)) => {
+                self.events
+                    .event(&Event::NewLineage { database: &slot.target.name, reason: &reason });
+                self.store(number, 0);
+            }
+            Err(error) => self.failed(number, &error),
+        }
+    }
+
+    /// The last capture of a database goes to every uploader.
+    pub(super) fn spread(&mut self, number: usize) {
+        let slot = &self.databases[number];
+        let Phase::Following(replica) = &slot.phase else { return };
+        let Some(spooled) = replica.waiting.back() else { return };
+        self.events.event(&Event::Captured {
+            database: &slot.target.name,
+            txid: spooled.max,
+            time: spooled.time,
+            bytes: spooled.bytes,
+        });
+        for uploader in &self.uploaders {
+            let _ = uploader.send(Order::Add { database: number, spooled: spooled.clone() });
+        }
+    }
+
+    pub(super) fn looked(&mut self, number: usize) {
+        let slot = &mut self.databases[number];
+        let Phase::Following(replica) = &mut slot.phase else { return };
+        (slot.looked, slot.failures) = (true, 0);
+        if slot.trouble.take().is_some() {
+            self.events
+                .event(&Event::Working { database: Some(&slot.target.name), repository: None });
+        }
+        let rests = slot.watched && replica.is_quiet_for(self.limits.idle);
+        if rests {
+            replica.rest();
+        }
+        slot.next = (!rests).then(|| Instant::now() + self.limits.interval);
+    }
+
+    pub(super) fn failed(&mut self, number: usize, error: &Error) {
+        let slot = &mut self.databases[number];
+        slot.next = Some(slot.retry());
+        // What is in the spool is taken up again from there.
+        if let Phase::Following(replica) = &mut slot.phase {
+            let _ = replica.save(&[]);
+        }
+        slot.phase = Phase::Waiting;
+        slot.ways.iter_mut().for_each(|way| way.attached = false);
+        for uploader in &self.uploaders {
+            let _ = uploader.send(Order::Detach { database: number });
+        }
+        let error = chain(error);
+        if slot.trouble.as_ref() != Some(&error) {
+            self.events.event(&Event::Failing {
+                database: Some(&slot.target.name),
+                repository: None,
+                error: &error,
+            });
+            slot.trouble = Some(error);
+        }
+    }
+
+    /// Has a repository brought up to a database.
+    pub(super) fn store(&mut self, number: usize, repository: usize) {
+        let (slot, Some(starter)) = (&mut self.databases[number], &self.starter) else { return };
+        match std::mem::replace(&mut slot.phase, Phase::Starting) {
+            Phase::Following(replica) => {
+                slot.next = None;
+                let _ = starter.send(Start::Store { database: number, replica, repository });
+            }
+            // It is on its way; whoever comes back is attached, and asks again.
+            other => slot.phase = other,
+        }
+    }
+
+    pub(super) fn save_due(&mut self, now: Instant) {
+        if now < self.save_next {
+            return;
+        }
+        self.save_next = now + SAVE;
+        self.save();
+    }
+
+    pub(super) fn save(&mut self) {
+        let ids: Vec<String> =
+            self.repositories.iter().filter_map(|lane| lane.id.clone()).collect();
+        // One that was never reached may need all of it.
+        let known = ids.len() == self.repositories.len();
+        for number in 0..self.databases.len() {
+            if let Phase::Following(replica) = &mut self.databases[number].phase {
+                let saved = if known { replica.save(&ids) } else { replica.save(&[]) };
+                if let Err(error) = saved {
+                    self.failed(number, &error);
+                }
+            }
+        }
+    }
+
+    /// Whether something is not saved yet, or not released.
+    pub(super) fn is_unsaved(&self) -> bool {
+        self.databases
+            .iter()
+            .any(|slot| matches!(&slot.phase, Phase::Following(replica) if replica.is_unsaved()))
+    }
+}

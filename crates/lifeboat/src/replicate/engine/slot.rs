@@ -1,0 +1,94 @@
+//! What the engine knows of a database, and of a repository.
+
+use std::time::{Duration, Instant};
+
+use lifeboat_ltx::Txid;
+use lifeboat_repository::Time;
+
+use crate::DatabaseTarget;
+use crate::replicate::replica::Replica;
+use crate::state::Position;
+
+/// How often a database that cannot be read is tried again, at first and at most.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// A database.
+pub(super) struct Slot {
+    pub(super) target: DatabaseTarget,
+    pub(super) phase: Phase,
+    /// When to look again; `None`: when something is noticed.
+    pub(super) next: Option<Instant>,
+    /// Failures one after the other.
+    pub(super) failures: u32,
+    pub(super) trouble: Option<String>,
+    /// Whether somebody tells when its files change.
+    pub(super) watched: bool,
+    /// Whether it was looked at since it was taken in.
+    pub(super) looked: bool,
+    /// For each repository.
+    pub(super) ways: Vec<Way>,
+}
+
+/// Who has a database.
+pub(super) enum Phase {
+    /// Nobody: it is to be started.
+    Waiting,
+    /// The starter.
+    Starting,
+    /// The engine.
+    Following(Box<Replica>),
+}
+
+/// A repository.
+pub(super) struct Lane {
+    /// Once it was opened.
+    pub(super) id: Option<String>,
+    pub(super) location: String,
+    pub(super) trouble: Option<String>,
+}
+
+/// A database's way into a repository.
+#[derive(Default, Clone)]
+pub(super) struct Way {
+    /// Whether the uploader can go on from the spool.
+    pub(super) attached: bool,
+    /// The last transaction that the repository holds, and when it was captured.
+    pub(super) protected: Option<(Txid, Time)>,
+    /// What was stored while the starter had the database.
+    pub(super) stored: Option<Position>,
+}
+
+impl Slot {
+    pub(super) fn new(target: DatabaseTarget, watched: bool, repositories: usize) -> Self {
+        Self {
+            target,
+            phase: Phase::Waiting,
+            next: Some(Instant::now()),
+            failures: 0,
+            trouble: None,
+            watched,
+            looked: false,
+            ways: vec![Way::default(); repositories],
+        }
+    }
+
+    /// When to try again, after one more failure.
+    pub(super) fn retry(&mut self) -> Instant {
+        let wait = RETRY.0 * 2_u32.saturating_pow(self.failures.min(16));
+        self.failures = self.failures.saturating_add(1);
+        Instant::now() + wait.min(RETRY.1)
+    }
+
+    /// Whether it was captured and every repository that can be reached will get it; or cannot be.
+    pub(super) fn is_done(&self, repositories: &[Lane]) -> bool {
+        let mut ways = self.ways.iter().zip(repositories);
+        let has_ways = ways.all(|(way, lane)| way.attached || lane.trouble.is_some());
+        (self.looked && has_ways && matches!(self.phase, Phase::Following(_))) || self.failures > 0
+    }
+}
+
+impl Lane {
+    pub(super) fn new(location: String) -> Self {
+        Self { id: None, location, trouble: None }
+    }
+}

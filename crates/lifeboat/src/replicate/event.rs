@@ -1,0 +1,91 @@
+//! What a replication tells while it goes on.
+
+use std::path::Path;
+
+use lifeboat_ltx::Txid;
+use lifeboat_repository::Time;
+
+/// Something that happened. What goes on by itself every second is told too: [`Event::is_routine`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A database is protected from here on.
+    Joined {
+        /// Its name.
+        database: &'a str,
+        /// Its file.
+        path: &'a Path,
+    },
+    /// A point is durable in the spool.
+    Captured {
+        /// The database.
+        database: &'a str,
+        /// The transaction.
+        txid: Txid,
+        /// When.
+        time: Time,
+        /// Bytes in the spool.
+        bytes: u64,
+    },
+    /// A point, and all before it, can be restored from a repository.
+    Protected {
+        /// The database.
+        database: &'a str,
+        /// Where.
+        repository: &'a str,
+        /// The transaction.
+        txid: Txid,
+        /// When it was captured.
+        time: Time,
+        /// Bytes that were sent for it.
+        bytes: u64,
+    },
+    /// A repository is brought up by more than the captures that wait for it.
+    Lacking {
+        /// The database.
+        database: &'a str,
+        /// Where.
+        repository: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
+    /// A lineage begins.
+    NewLineage {
+        /// The database.
+        database: &'a str,
+        /// Why the former one could not go on.
+        reason: &'a str,
+    },
+    /// A database cannot be read, or a repository not be written to. It is tried again.
+    Failing {
+        /// The database; `None`: all of them.
+        database: Option<&'a str>,
+        /// The repository; `None`: the database itself is the trouble.
+        repository: Option<&'a str>,
+        /// What is wrong.
+        error: &'a str,
+    },
+    /// What failed before works again.
+    Working {
+        /// The database; `None`: all of them.
+        database: Option<&'a str>,
+        /// The repository.
+        repository: Option<&'a str>,
+    },
+}
+
+impl Event<'_> {
+    /// Whether it happens all the time while all is well.
+    pub fn is_routine(&self) -> bool {
+        matches!(self, Self::Captured { .. } | Self::Protected { .. })
+    }
+}
+
+/// Receives what happens. It is called by the thread that captures: it must be quick.
+pub trait Events: Sync {
+    /// Something happened.
+    fn event(&self, event: &Event<'_>);
+}
+
+impl Events for crate::Silent {
+    fn event(&self, _event: &Event<'_>) {}
+}

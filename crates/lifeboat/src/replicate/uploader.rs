@@ -1,0 +1,283 @@
+//! Brings captures into one repository, in their order, on a thread of its own: a repository that
+//! fails or is slow delays no other and no capture.
+//!
+//! A file is sealed into an outbox, noted in the ledger, sent, and removed from the outbox. What was
+//! cut short is begun again from the outbox, with the same bytes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use lifeboat_repository::{LtxName, Repository, Time};
+use lifeboat_storage::{LocalStorage, Storage};
+
+use super::message::{Message, Order, UploadNews};
+use super::queue::{Queue, Standing};
+use super::seal::seal;
+use super::wake::Wake;
+use crate::opened::OpenRepository;
+use crate::state::Position;
+use crate::{Context, Error, Result};
+
+/// The first and the longest time between two tries.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+
+/// The thread of one repository.
+pub(super) struct Uploader<'a> {
+    pub(super) context: &'a Context,
+    /// Its number.
+    pub(super) repository: usize,
+    /// How long captures are gathered before they are sent as one; `None`: each by itself.
+    pub(super) interval: Option<Duration>,
+    pub(super) orders: Receiver<Order>,
+    pub(super) messages: Sender<Message>,
+    pub(super) wake: Wake,
+}
+
+/// What an uploader knows at a time.
+#[derive(Default)]
+struct Work {
+    queues: BTreeMap<usize, Queue>,
+    /// Failures since the last success, and when to try again.
+    failures: u32,
+    not_before: Option<Instant>,
+    /// It ends when all is sent, at the first failure, or at a time.
+    finish: Option<Option<Instant>>,
+}
+
+impl Uploader<'_> {
+    /// Works until it is told to finish.
+    pub(super) fn run(self) {
+        let mut work = Work::default();
+        let mut opened: Option<OpenRepository<'_>> = None;
+        loop {
+            if !self.take_orders(&mut work, opened.is_none()) {
+                return;
+            }
+            if work.not_before.is_some_and(|until| Instant::now() < until) {
+                continue;
+            }
+            let done = match &opened {
+                Some(open) => self.serve(open, &mut work),
+                None => self.open().map(|open| opened = Some(open)),
+            };
+            match done {
+                Ok(()) if work.failures > 0 => {
+                    (work.failures, work.not_before) = (0, None);
+                    self.tell(UploadNews::Working);
+                }
+                Ok(()) => {}
+                Err((database, error)) => self.fail(&mut work, database, error),
+            }
+        }
+    }
+
+    fn open(&self) -> Result<OpenRepository<'_>, (Option<usize>, Error)> {
+        let open = || {
+            let opened = self.context.open_one_of_several(self.repository)?;
+            opened.require_writable()?;
+            Ok(opened)
+        };
+        let opened = open().map_err(|error| (None, error))?;
+        let location = opened.repository().location();
+        self.tell(UploadNews::Opened { id: opened.id(), location });
+        Ok(opened)
+    }
+
+    /// Waits for orders as long as nothing is due; `false` once there is nothing more to do.
+    fn take_orders(&self, work: &mut Work, closed: bool) -> bool {
+        loop {
+            while let Ok(order) = self.orders.try_recv() {
+                work.obey(order);
+            }
+            if work.is_finished(closed) {
+                return false;
+            }
+            let now = Instant::now();
+            let due = if closed { Some(now) } else { work.due(self.interval, now) };
+            let due = due.map(|due| work.not_before.map_or(due, |until| until.max(due)));
+            let received = match due {
+                Some(due) if due <= now => return true,
+                Some(due) => self.orders.recv_timeout(due - now),
+                None => self.orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match received {
+                Ok(order) => work.obey(order),
+                Err(RecvTimeoutError::Timeout) => return true,
+                Err(RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+    }
+
+    /// Does one thing for each database for which one is due.
+    fn serve(
+        &self,
+        opened: &OpenRepository<'_>,
+        work: &mut Work,
+    ) -> Result<(), (Option<usize>, Error)> {
+        let now = Instant::now();
+        let finishing = work.finish.is_some();
+        let interval = if finishing { None } else { self.interval };
+        for (database, queue) in &mut work.queues {
+            if queue.due(interval, now).is_none_or(|due| due > now) {
+                continue;
+            }
+            let repository = opened.repository();
+            let done = match queue.standing {
+                Standing::Unknown => self.look(repository, queue),
+                _ => self.send_next(repository, queue),
+            };
+            done.map_err(|error| (Some(*database), error))?;
+        }
+        Ok(())
+    }
+
+    /// Sends what an earlier process left, and finds out whether the rest can go on from there.
+    fn look(&self, repository: &Repository, queue: &mut Queue) -> Result<()> {
+        let database = queue.attach.database;
+        let outbox = LocalStorage::create(&queue.attach.outbox)?;
+        for outgoing in repository.outgoing(&outbox)? {
+            repository.send(&outbox, &outgoing.entry)?;
+            outbox.remove(&outgoing.entry.key)?;
+        }
+        let lineage = &queue.attach.lineage;
+        let listing = repository.listing(lineage)?;
+        let reason = if listing.fenced {
+            Some("another host took the database over".to_owned())
+        } else if listing.highest > queue.attach.highest {
+            Some("the repository is ahead of the local state".to_owned())
+        } else {
+            // What came through before the state knew it.
+            let names: Vec<LtxName> = listing.files.iter().map(|file| file.name).collect();
+            for spooled in &queue.waiting {
+                let there = names.iter().any(|name| {
+                    (name.min, name.max) == (spooled.min, spooled.max) && name.time == spooled.time
+                });
+                let after = spooled.captured()?.checksum;
+                if let (true, Some(checksum)) = (there, after) {
+                    queue.attach.position = Some(Position { txid: spooled.max, checksum });
+                }
+            }
+            match queue.attach.position {
+                None => Some("the repository does not hold this database yet".to_owned()),
+                Some(_) if queue.attach.behind => Some("the repository is behind".to_owned()),
+                Some(position) => listing.plan(lineage, position.txid).err().map(|e| e.to_string()),
+            }
+        };
+        let reason = match reason {
+            None if !queue.goes_on() => Some("captures are missing from the spool".to_owned()),
+            reason => reason,
+        };
+        match (reason, queue.attach.position) {
+            (None, Some(position)) => {
+                queue.standing = Standing::Good;
+                let ends = listing.files.iter().filter(|file| file.name.max == position.txid);
+                let time = ends.map(|file| file.name.time).min().unwrap_or(Time::from_millis(0));
+                self.tell(UploadNews::Attached { database, position, time });
+            }
+            (reason, _) => {
+                let reason = reason.unwrap_or_default();
+                queue.standing = Standing::Lacking;
+                self.tell(UploadNews::Lacks { database, reason });
+            }
+        }
+        Ok(())
+    }
+
+    /// Seals and sends the next file.
+    fn send_next(&self, repository: &Repository, queue: &mut Queue) -> Result<()> {
+        let outbox: Arc<dyn Storage> = Arc::new(LocalStorage::create(&queue.attach.outbox)?);
+        let count = queue.batch(self.interval);
+        let Some(name) = queue.name(count) else { return Ok(()) };
+        let captured = queue.waiting.get(count - 1).map(|last| last.captured()).transpose()?;
+        let checksum = captured.and_then(|captured| captured.checksum);
+        let mut outgoing = repository.outgoing(&outbox)?;
+        if !outgoing.last().is_some_and(|last| last.name == Some(name)) {
+            for stale in outgoing {
+                outbox.remove(&stale.entry.key)?;
+            }
+            let batch = queue.waiting.iter().take(count);
+            let objects = seal(repository, outbox.clone(), &queue.attach.lineage, name, batch)?;
+            queue.attach.ledger.append(&objects)?;
+            outgoing = repository.outgoing(&outbox)?;
+        }
+        let mut sent_bytes = 0;
+        for one in outgoing {
+            sent_bytes += one.entry.size;
+            repository.send(&outbox, &one.entry)?;
+            outbox.remove(&one.entry.key)?;
+        }
+        queue.waiting.drain(..count);
+        queue.sent = Some(Instant::now());
+        queue.hurry = !queue.waiting.is_empty() && queue.hurry;
+        if let Some(checksum) = checksum {
+            let (database, position) =
+                (queue.attach.database, Position { txid: name.max, checksum });
+            queue.attach.position = Some(position);
+            self.tell(UploadNews::Stored { database, name, position, sent_bytes });
+        }
+        Ok(())
+    }
+
+    fn fail(&self, work: &mut Work, database: Option<usize>, error: Error) {
+        if let (Some(database), true) = (database, error.is_taken_name()) {
+            // Somebody else writes there: this lineage cannot go on.
+            if let Some(queue) = work.queues.get_mut(&database) {
+                queue.standing = Standing::Lacking;
+            }
+            let reason = "other bytes stand under the name of a capture".to_owned();
+            return self.tell(UploadNews::Lacks { database, reason });
+        }
+        let wait = RETRY.0 * 2_u32.saturating_pow(work.failures.min(16));
+        work.not_before = Some(Instant::now() + wait.min(RETRY.1));
+        work.failures = work.failures.saturating_add(1);
+        self.tell(UploadNews::Failing { database, error });
+    }
+
+    fn tell(&self, news: UploadNews) {
+        // Without an engine there is nobody to be told.
+        let _ = self.messages.send(Message::Upload { repository: self.repository, news });
+        self.wake.ring();
+    }
+}
+
+impl Work {
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Attach(attach) => {
+                self.queues.insert(attach.database, Queue::new(*attach));
+            }
+            Order::Add { database, spooled } => {
+                if let Some(queue) = self.queues.get_mut(&database) {
+                    queue.waiting.push_back(spooled);
+                }
+            }
+            Order::Detach { database } => {
+                self.queues.remove(&database);
+            }
+            Order::Hurry { database } => {
+                if let Some(queue) = self.queues.get_mut(&database) {
+                    queue.hurry = true;
+                    // Who asks wants to know, now.
+                    self.not_before = None;
+                }
+            }
+            Order::Finish { until } => {
+                (self.finish, self.not_before, self.failures) = (Some(until), None, 0);
+            }
+        }
+    }
+
+    fn due(&self, interval: Option<Duration>, now: Instant) -> Option<Instant> {
+        let interval = if self.finish.is_some() { None } else { interval };
+        self.queues.values().filter_map(|queue| queue.due(interval, now)).min()
+    }
+
+    fn is_finished(&self, closed: bool) -> bool {
+        let Some(until) = self.finish else { return false };
+        let idle =
+            !closed && self.queues.values().all(|queue| queue.due(None, Instant::now()).is_none());
+        idle || self.failures > 0 || until.is_some_and(|until| Instant::now() >= until)
+    }
+}
