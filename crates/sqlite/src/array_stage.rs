@@ -9,12 +9,10 @@ use std::path::{Path, PathBuf};
 use lifeboat_ltx::{Checksum, Decoder, PageSize, Txid};
 
 use crate::page_array::{PageRecord, RECORD, finish, offset};
+use crate::record_run::RecordRun;
 use crate::replay::Replay;
 use crate::stage::Applied;
 use crate::{Error, HashKey, Result};
-
-/// Consecutive records are written in pieces of at most this size.
-const PIECE: usize = 64 * 1024;
 
 /// A page array being put together. The file is none until [`finish`](Self::finish).
 #[derive(Debug)]
@@ -51,25 +49,18 @@ impl PageArrayStage {
         let header = decoder.header().clone();
         self.replay.begin(&header)?;
         let mut page = Vec::with_capacity(header.page_size.bytes());
-        let (mut first, mut run) = (0, Vec::with_capacity(PIECE));
-        let mut pages = 0;
+        let (mut run, mut pages) = (RecordRun::default(), 0);
         while let Some((pgno, checksum)) =
             decoder.next_page(&mut page).map_err(|source| self.ltx(source))?
         {
             let (file, path) = (&self.file, &self.path);
             self.replay.page(pgno, checksum, || recorded(file, path, pgno))?;
-            let next = u64::from(first) + (run.len() / RECORD) as u64;
-            if u64::from(pgno) != next || run.len() + RECORD > PIECE {
-                self.write(first, &run)?;
-                run.clear();
-                first = pgno;
-            }
             let record = PageRecord::of(pgno, &page, self.key.hash(&page), checksum);
-            run.extend_from_slice(&record.encode());
+            run.push(pgno, &record.encode(), |first, records| self.write(first, records))?;
             progress(page.len() as u64);
             pages += 1;
         }
-        self.write(first, &run)?;
+        run.end(|first, records| self.write(first, records))?;
         let trailer = decoder.finish().map_err(|source| self.ltx(source))?;
         for pgno in self.replay.cut_off(&header) {
             self.replay.cut(recorded(&self.file, &self.path, pgno)?);
@@ -108,9 +99,6 @@ impl PageArrayStage {
     }
 
     fn write(&self, first: u32, records: &[u8]) -> Result<()> {
-        if records.is_empty() {
-            return Ok(());
-        }
         self.file.write_all_at(records, offset(first)).map_err(Error::file("write", &self.path))
     }
 

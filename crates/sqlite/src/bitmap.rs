@@ -1,5 +1,7 @@
 //! One bit for each page of a database.
 
+use std::ops::Range;
+
 /// A set of page numbers, one bit each: 32 KiB for a database of 1 GiB in pages of 4 KiB.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bitmap {
@@ -39,6 +41,19 @@ impl Bitmap {
         self.ones == 0
     }
 
+    /// The pages as runs of consecutive ones, each of at most `most`.
+    pub(crate) fn runs(&self, most: u32) -> impl Iterator<Item = Range<u32>> + '_ {
+        let mut pages = self.iter().peekable();
+        std::iter::from_fn(move || {
+            let first = pages.next()?;
+            let mut end = first + 1;
+            while end - first < most && pages.next_if_eq(&end).is_some() {
+                end += 1;
+            }
+            Some(first..end)
+        })
+    }
+
     /// The pages in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         (0u32..).zip(&self.words).flat_map(|(index, &word)| {
@@ -66,6 +81,8 @@ mod tests {
             set.insert(pgno);
         }
         assert_eq!(set.iter().collect::<Vec<_>>(), [1, 63, 64, 65, 200]);
+        assert_eq!(set.runs(10).collect::<Vec<_>>(), [1..2, 63..66, 200..201]);
+        assert_eq!(set.runs(2).collect::<Vec<_>>(), [1..2, 63..65, 65..66, 200..201]);
         assert_eq!(set.len(), 5);
         assert!(set.contains(64) && !set.contains(66) && !set.contains(100_000));
     }

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use twox_hash::XxHash3_128;
 
 use crate::page_array::{PageArray, PageRecord, RECORD};
+use crate::record_run::RecordRun;
 use crate::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"LBCHANGE";
@@ -27,7 +28,7 @@ const HEADER: usize = 16;
 const ENTRY: usize = 4 + RECORD;
 const TRAILER: usize = 16;
 
-/// Consecutive records are written to the array in pieces of at most this size.
+/// The file is read and written in pieces of this size.
 const PIECE: usize = 64 * 1024;
 
 /// Writes a file of changes.
@@ -85,19 +86,12 @@ pub fn write_no_changes(path: &Path, page_count: u32) -> Result<()> {
 /// so one that was interrupted is done again.
 pub fn apply_changes(path: &Path, array: &PageArray) -> Result<()> {
     let page_count = read(path, |_, _| Ok(()))?;
-    let (mut first, mut run) = (0, Vec::with_capacity(PIECE));
-    read(path, |pgno, record| {
-        let next = u64::from(first) + (run.len() / RECORD) as u64;
-        if u64::from(pgno) != next || run.len() + RECORD > PIECE {
-            array.write_records(first, &run)?;
-            run.clear();
-            first = pgno;
-        }
-        run.extend_from_slice(record);
-        Ok(())
-    })?;
-    array.write_records(first, &run)?;
-    array.finish_changes(page_count)
+    let write = |first, records: &[u8]| array.write_records(first, records);
+    let mut run = RecordRun::default();
+    read(path, |pgno, record| run.push(pgno, record, write))?;
+    run.end(write)?;
+    array.set_page_count(page_count)?;
+    array.sync()
 }
 
 /// The pages that a file of changes has a record of, ascending: those of [`Changes`](crate::Changes).

@@ -93,6 +93,16 @@ impl RawFile<'_> {
         }
     }
 
+    /// Makes the content of the file durable.
+    pub(crate) fn sync(&self) -> Result<(), Code> {
+        let Some(sync) = self.methods().xSync else { return Err(ffi::SQLITE_MISUSE) };
+        // SAFETY: the file is open.
+        match unsafe { sync(self.file.as_ptr(), ffi::SQLITE_SYNC_NORMAL) } {
+            ffi::SQLITE_OK => Ok(()),
+            code => Err(code),
+        }
+    }
+
     /// The `nBackfill` counter of the WAL index and, read after it, the first copy of its header.
     ///
     /// `None` where no memory is shared: a read-only user found no other process attached, and
@@ -185,6 +195,23 @@ pub(crate) fn begin_snapshot(
     // SAFETY: it came from sqlite3_snapshot_get and is freed once.
     unsafe { ffi::sqlite3_snapshot_free(snapshot) };
     Ok(Some(header))
+}
+
+/// Moves frames of the WAL into the database file as far as no reader needs what is there now. Does
+/// not wait: `SQLITE_BUSY` where another checkpoint is at work. The connection must have read
+/// from the database.
+pub(crate) fn checkpoint_passive(connection: &Connection) -> Result<(), Code> {
+    // SAFETY: the handle is open, the name is a C string, and no results are asked for.
+    let code = unsafe {
+        ffi::sqlite3_wal_checkpoint_v2(
+            connection.handle(),
+            c"main".as_ptr(),
+            ffi::SQLITE_CHECKPOINT_PASSIVE,
+            ptr::null_mut(),
+            ptr::null_mut(),
+        )
+    };
+    if code == ffi::SQLITE_OK { Ok(()) } else { Err(code) }
 }
 
 /// A file opened by SQLite's file layer without a connection, under the locking rules of every

@@ -1,18 +1,16 @@
 //! The pages of one pinned state: the database file overlaid with the frames of its WAL.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use lifeboat_ltx::PageSize;
 
-use crate::buffer::Buffer;
 use crate::ffi::{self, RawFile};
+use crate::frames::{FrameError, frame_offset, walk};
 use crate::tail::Tail;
-use crate::wal::{Chain, FRAME_HEADER, HEADER, WalHeader, WalPosition};
+use crate::wal::{FRAME_HEADER, WalPosition};
 use crate::wal_index::{WalIndexHeader, WalState};
 use crate::{Error, Result};
-
-/// The WAL is read in pieces of about this size.
-const PIECE: usize = 256 * 1024;
 
 /// The pages of a pinned state. Reading is possible from several threads at once.
 #[derive(Debug)]
@@ -30,7 +28,7 @@ pub struct Image<'pin> {
 struct Overlay<'pin> {
     wal: RawFile<'pin>,
     /// Ascending page numbers, each with its frame.
-    frames: Vec<(u32, u32)>,
+    frames: Arc<Vec<(u32, u32)>>,
 }
 
 impl<'pin> Image<'pin> {
@@ -46,28 +44,59 @@ impl<'pin> Image<'pin> {
         wal: Option<&WalState>,
         tail: Option<&mut Tail>,
     ) -> Result<Self> {
-        let failed = |code| Error::sqlite("read", path, ffi::code_error(code));
-        let database = ffi::database_file(connection).map_err(failed)?;
-        let mut image = Self {
-            path: path.to_owned(),
-            page_size,
-            page_count,
-            database,
-            overlay: None,
-            position: None,
-        };
+        let mut image = Self::of_file(path, connection, page_size, page_count)?;
         if let Some(wal) = wal.filter(|wal| wal.header.last_frame > 0) {
             let state = &wal.header;
             image.position = Some(state.position());
             if wal.in_wal || tail.is_some() {
-                let file = ffi::wal_file(connection).map_err(failed)?;
+                let file = image.wal_of(connection)?;
                 let frames = image.index_wal(&file, state, tail)?;
-                image.overlay = Some(Overlay { wal: file, frames });
+                image.overlay = Some(Overlay { wal: file, frames: Arc::new(frames) });
             }
         }
         // Later the file may have grown by a checkpoint, which adds no page that the WAL lacks.
         image.require_pages(1, page_count)?;
         Ok(image)
+    }
+
+    /// The image that the open read transaction of `connection` sees, the newest frame of each page
+    /// in its WAL being known: `frames`, ascending, or `None` where the database file has them all.
+    pub(crate) fn of_frames(
+        path: &Path,
+        connection: &'pin rusqlite::Connection,
+        (page_size, page_count): (PageSize, u32),
+        position: WalPosition,
+        frames: Option<Arc<Vec<(u32, u32)>>>,
+    ) -> Result<Self> {
+        let mut image = Self::of_file(path, connection, page_size, page_count)?;
+        image.position = (position.frames > 0).then_some(position);
+        if let Some(frames) = frames {
+            image.overlay = Some(Overlay { wal: image.wal_of(connection)?, frames });
+        }
+        image.require_pages(1, page_count)?;
+        Ok(image)
+    }
+
+    /// The database file alone.
+    fn of_file(
+        path: &Path,
+        connection: &'pin rusqlite::Connection,
+        page_size: PageSize,
+        page_count: u32,
+    ) -> Result<Self> {
+        let failed = |code| Error::sqlite("read", path, ffi::code_error(code));
+        Ok(Self {
+            path: path.to_owned(),
+            page_size,
+            page_count,
+            database: ffi::database_file(connection).map_err(failed)?,
+            overlay: None,
+            position: None,
+        })
+    }
+
+    fn wal_of(&self, connection: &'pin rusqlite::Connection) -> Result<RawFile<'pin>> {
+        ffi::wal_file(connection).map_err(|code| self.failed("read the WAL of", code))
     }
 
     /// Bytes in a page.
@@ -181,17 +210,13 @@ impl<'pin> Image<'pin> {
         Ok(())
     }
 
-    fn frame_offset(&self, frame: u32) -> u64 {
-        HEADER as u64 + u64::from(frame - 1) * (FRAME_HEADER as u64 + self.page_size_u64())
-    }
-
     fn page_size_u64(&self) -> u64 {
         u64::from(self.page_size.get())
     }
 
     fn read_frame(&self, frame: u32, page: &mut [u8]) -> Result<()> {
         let Some(overlay) = &self.overlay else { return Ok(()) };
-        let offset = self.frame_offset(frame) + FRAME_HEADER as u64;
+        let offset = frame_offset(frame, self.page_size) + FRAME_HEADER as u64;
         match overlay.wal.read_at(page, offset) {
             Ok(true) => Ok(()),
             Ok(false) => Err(self.corrupt(format!("frame {frame} is missing from its WAL"))),
@@ -199,61 +224,36 @@ impl<'pin> Image<'pin> {
         }
     }
 
-    /// Walks the frames of a state and checks that their checksums lead to it.
+    /// The newest frame of each page of a state, whose checksums must lead to it.
     fn index_wal(
         &self,
         wal: &RawFile<'_>,
         state: &WalIndexHeader,
         mut tail: Option<&mut Tail>,
     ) -> Result<Vec<(u32, u32)>> {
-        let failed = |code| self.failed("read the WAL of", code);
-        // The index is not believed before there is room for what it says.
-        let end = self.frame_offset(state.last_frame) + FRAME_HEADER as u64 + self.page_size_u64();
-        if wal.size().map_err(failed)? < end {
-            return Err(self.corrupt("its WAL is shorter than the index of it".into()));
-        }
-        let mut header = [0; HEADER];
-        wal.read_at(&mut header, 0).map_err(failed)?;
-        let header = WalHeader::parse(&header)
-            .filter(|header| header.salts == state.salts && header.page_size == state.page_size)
-            .ok_or_else(|| self.corrupt("the header of its WAL is not the one in use".into()))?;
-        let frame_size = FRAME_HEADER + self.page_size.bytes();
-        let per_piece = (PIECE / frame_size).max(1);
-        let mut piece = Buffer::new(per_piece * frame_size);
-        let mut chain = Chain::new(&header);
-        let mut frames = Vec::with_capacity(state.last_frame as usize);
-        let (mut next, mut commit) = (1, 0);
-        while next <= state.last_frame {
-            let count = per_piece.min((state.last_frame - next) as usize + 1);
-            let piece = &mut piece[..count * frame_size];
-            wal.read_at(piece, self.frame_offset(next)).map_err(failed)?;
-            for frame in piece.chunks_exact(frame_size) {
-                let header = chain.next(frame).ok_or_else(|| {
-                    self.corrupt(format!("the checksum of frame {next} of its WAL is wrong"))
-                })?;
-                if let Some(tail) = &mut tail {
-                    tail.take(next, &header, chain.checksum());
-                }
-                frames.push((header.pgno, next));
-                commit = header.commit;
-                next += 1;
+        // Not more than the file has room for is believed before it was read.
+        let mut frames = Vec::new();
+        let walked = walk(wal, state, self.page_size, (0, [0; 2]), |frame, header, checksum| {
+            if let Some(tail) = &mut tail {
+                tail.take(frame, header, checksum);
             }
-        }
-        if chain.checksum() != state.checksum || commit != state.page_count {
-            return Err(self.corrupt("its WAL and the index of it differ".into()));
-        }
-        Ok(newest(frames, self.page_count))
+            frames.push((header.pgno, frame));
+        });
+        walked.map_err(|error| match error {
+            FrameError::Read(code) => self.failed("read the WAL of", code),
+            FrameError::Unfit(detail) => self.corrupt(detail),
+        })?;
+        Ok(newest(frames))
     }
 }
 
-/// Keeps the last frame of each page, and of pages in the database only (a shrinking transaction
-/// leaves frames of pages that are gone).
-fn newest(mut frames: Vec<(u32, u32)>, page_count: u32) -> Vec<(u32, u32)> {
-    frames.sort_unstable();
+/// Keeps the last frame of each page. Some may be of pages that a later transaction cut off.
+pub(crate) fn newest(mut frames: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
+    // Stable, because it is quick where the most part is in order.
+    frames.sort();
     let mut kept = 0;
     for at in 0..frames.len() {
-        let last_of_page = frames.get(at + 1).is_none_or(|next| next.0 != frames[at].0);
-        if last_of_page && frames[at].0 <= page_count {
+        if frames.get(at + 1).is_none_or(|next| next.0 != frames[at].0) {
             frames[kept] = frames[at];
             kept += 1;
         }
@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn the_last_frame_of_each_page_wins() {
         let frames = vec![(3, 1), (1, 2), (3, 3), (9, 4), (2, 5), (1, 6)];
-        assert_eq!(newest(frames, 8), [(1, 6), (2, 5), (3, 3)]);
-        assert_eq!(newest(vec![], 8), []);
+        assert_eq!(newest(frames), [(1, 6), (2, 5), (3, 3), (9, 4)]);
+        assert_eq!(newest(vec![]), []);
     }
 }

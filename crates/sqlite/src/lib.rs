@@ -5,7 +5,9 @@
 //! pin   a read transaction, or a private copy where the database cannot be read in place
 //! image the pages of that transaction: the database file overlaid with the frames of its WAL
 //! since which pages may have changed since the former capture, where the WAL or the file proves it
+//! track the same from one capture to the next, without letting go in between
 //! scan  those pages, else all, against the page array of that capture: which did change
+//! compare the same for a few pages, reading nothing else
 //! encode  the image, or its changed pages, as LTX
 //! stage   LTX files applied to a file beside the target, verified
 //! replace the target swapped for the staged file, the former one moved aside
@@ -15,18 +17,23 @@
 //! descriptor on it, opened and closed in this process, would silently drop the POSIX locks that
 //! every connection of the process holds on it.
 
+mod array_replay;
 mod array_stage;
 mod bitmap;
 mod buffer;
-mod catch_up;
 mod changes;
 mod check_live;
+mod companions;
+mod compare;
 mod condition;
 mod copy;
+mod course;
 mod encode;
 mod engine;
 mod error;
 mod ffi;
+mod frames;
+mod geometry;
 mod header;
 mod image;
 mod integrity;
@@ -36,6 +43,7 @@ mod open;
 mod page_array;
 mod parallel;
 mod pin;
+mod record_run;
 mod replace;
 mod replay;
 mod rows;
@@ -43,8 +51,10 @@ mod scan;
 mod schema;
 mod since;
 mod stage;
+mod standing;
 mod tail;
 mod traces;
+mod tracker;
 mod users;
 mod version;
 mod wal;
@@ -52,9 +62,9 @@ mod wal_index;
 
 pub use array_stage::PageArrayStage;
 pub use bitmap::Bitmap;
-pub use catch_up::catch_up;
 pub use changes::{apply_changes, changed_pages, write_no_changes};
 pub use check_live::{LiveCheck, check_live};
+pub use compare::{PageChanges, compare_pages};
 pub use condition::{Access, Condition, condition};
 pub use encode::{Encoded, encode_base, encode_changes};
 pub use engine::{check_engine, engine_version};
@@ -71,6 +81,7 @@ pub use scan::{Changes, scan, scan_pages};
 pub use schema::{Schema, Table};
 pub use since::{Doubt, Since, since};
 pub use stage::{Applied, Stage};
+pub use tracker::{Advance, HandOver, Patience, Step, Tracker};
 pub use users::users;
 pub use version::SqliteVersion;
 pub use wal::{WalHeader, WalPosition};

@@ -24,13 +24,20 @@ pub(crate) fn open_read_only(path: &Path, patience: Duration) -> Result<Connecti
     open(path, flags, patience)
 }
 
+/// Opens a database for writing without waiting for locks; read-only where it may not be written
+/// to. Like a read-only one, the connection leaves the WAL as it is when it closes.
+pub(crate) fn open_read_write(path: &Path) -> Result<Connection> {
+    open(path, READ_WRITE, Duration::ZERO)
+}
+
+const READ_WRITE: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE
+    .union(OpenFlags::SQLITE_OPEN_NO_MUTEX)
+    .union(OpenFlags::SQLITE_OPEN_EXRESCODE);
+
 /// Opens a private copy for writing, so that SQLite replays its journal. A copy need not survive
 /// a power failure.
 pub(crate) fn open_private(path: &Path) -> Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_EXRESCODE;
-    let connection = open(path, flags, BUSY)?;
+    let connection = open(path, READ_WRITE, BUSY)?;
     connection
         .pragma_update(None, "synchronous", "off")
         .map_err(|source| Error::sqlite("open", path, source))?;

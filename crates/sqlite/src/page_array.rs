@@ -21,6 +21,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -32,6 +33,8 @@ const MAGIC: &[u8; 8] = b"LBPAGES1";
 const HEADER: usize = 256;
 /// Bytes of a record in the file.
 pub(crate) const RECORD: usize = 32;
+/// Records that are read at once where all of a range are looked at.
+const RECORDS: usize = 4096;
 
 /// The secret of the page hash. It is drawn for each lineage and never leaves the machine: whoever
 /// can choose the content of pages must not be able to choose two with one hash.
@@ -187,9 +190,21 @@ impl PageArray {
         Ok(PageRecord::decode(&bytes))
     }
 
-    /// Makes durable what was written to it.
-    pub fn sync(&self) -> Result<()> {
-        self.file.sync_data().map_err(Error::file("sync", &self.path))
+    /// Hands out the records of these pages, which the array must have.
+    pub(crate) fn each_record(
+        &self,
+        pages: Range<u32>,
+        mut each: impl FnMut(u32, &PageRecord) -> Result<()>,
+    ) -> Result<()> {
+        let mut pgno = pages.start;
+        while pgno < pages.end {
+            let bytes = self.read_raw(pgno, RECORDS, pages.end - 1)?;
+            for record in bytes.as_chunks::<RECORD>().0 {
+                each(pgno, &PageRecord::decode(record))?;
+                pgno += 1;
+            }
+        }
+        Ok(())
     }
 
     fn read_records(&self, first: u32, bytes: &mut [u8]) -> Result<()> {
@@ -203,9 +218,29 @@ impl PageArray {
         self.file.write_all_at(bytes, offset(first)).map_err(Error::file("write", &self.path))
     }
 
-    pub(crate) fn finish_changes(&self, page_count: u32) -> Result<()> {
+    /// Cuts or extends the array. New records are zero.
+    pub(crate) fn set_page_count(&self, page_count: u32) -> Result<()> {
         let length = HEADER as u64 + u64::from(page_count) * RECORD as u64;
-        self.file.set_len(length).map_err(Error::file("write", &self.path))?;
+        self.file.set_len(length).map_err(Error::file("write", &self.path))
+    }
+
+    /// Refuses pages of another size.
+    pub(crate) fn require_page_size(&self, size: PageSize) -> Result<()> {
+        if size == self.page_size {
+            return Ok(());
+        }
+        Err(Error::PageArray {
+            path: self.path.clone(),
+            detail: format!(
+                "its pages have {} bytes, the database's {}",
+                self.page_size.get(),
+                size.get()
+            ),
+        })
+    }
+
+    /// Makes the array durable as it is.
+    pub fn sync(&self) -> Result<()> {
         self.file.sync_all().map_err(Error::file("sync", &self.path))
     }
 }

@@ -7,10 +7,9 @@ use lifeboat_ltx::PageSize;
 use rusqlite::{Connection, ffi};
 
 use crate::copy::{Copy, Obstacle};
-use crate::ffi::database_file;
-use crate::header::DatabaseHeader;
+use crate::geometry::Geometry;
 use crate::locate::{is_there, locate, sidecar};
-use crate::moment::{FileStamp, Moment, WalMoment};
+use crate::moment::{FileStamp, Moment};
 use crate::open::{BUSY, open_read_only};
 use crate::tail::Tail;
 use crate::traces::Traces;
@@ -43,6 +42,8 @@ impl std::fmt::Display for JournalMode {
 #[derive(Debug)]
 pub struct Pin {
     path: PathBuf,
+    /// The file behind the path.
+    real: PathBuf,
     connection: Connection,
     page_size: PageSize,
     page_count: u32,
@@ -50,7 +51,7 @@ pub struct Pin {
     wal: Option<WalState>,
     /// `None` where nothing that comes later can be held against it.
     moment: Option<Moment>,
-    _traces: Traces,
+    traces: Traces,
     copy: Option<Copy>,
 }
 
@@ -108,25 +109,19 @@ pub(crate) fn pin_in_place(real: &Path, path: &Path, patience: Duration) -> Resu
     let wal =
         wal_index::begin(&connection).map_err(|source| Error::sqlite("read", path, source))?;
     let geometry = Geometry::of(&connection, wal.as_ref(), path)?;
-    let moment = Moment {
-        journal_mode: geometry.journal_mode,
-        page_count: geometry.page_count,
-        change_counter: geometry.change_counter,
-        wal: wal.as_ref().and_then(WalMoment::of),
-        settled: file.is_settled(now),
-        file,
-    };
+    let moment = geometry.moment(wal.as_ref(), file, now);
     // Another file may have taken the name before the database was opened.
     let same_file = FileStamp::of(real)?.is_same_file(&file);
     Ok(Pin {
         path: path.to_owned(),
+        real: real.to_owned(),
         connection,
         page_size: geometry.page_size,
         page_count: geometry.page_count,
         journal_mode: geometry.journal_mode,
         wal,
         moment: same_file.then_some(moment),
-        _traces: traces,
+        traces,
         copy: None,
     })
 }
@@ -151,45 +146,23 @@ fn sqlite_error(path: &Path, code: crate::ffi::Code) -> Error {
     Error::sqlite("read", path, crate::ffi::code_error(code))
 }
 
-struct Geometry {
-    page_size: PageSize,
-    page_count: u32,
-    journal_mode: JournalMode,
-    change_counter: u32,
-}
-
-impl Geometry {
-    /// Read from the header of the file, not by a PRAGMA: those read the schema, and where the
-    /// file is shorter than its header says, they tell what is left of it.
-    fn of(connection: &Connection, wal: Option<&WalState>, path: &Path) -> Result<Self> {
-        let failed = |code| sqlite_error(path, code);
-        let file = database_file(connection).map_err(failed)?;
-        let size = file.size().map_err(failed)?;
-        if size == 0 {
-            return Ok(Self {
-                page_size: PageSize::DEFAULT,
-                page_count: 0,
-                journal_mode: JournalMode::Rollback,
-                change_counter: 0,
-            });
-        }
-        let mut bytes = [0; 100];
-        file.read_at(&mut bytes, 0).map_err(failed)?;
-        let not_a_database = || Error::NotADatabase { path: path.to_owned() };
-        let header = DatabaseHeader::parse(&bytes).ok_or_else(not_a_database)?;
-        let file_pages = size.div_ceil(u64::from(header.page_size));
-        let (page_size, page_count) = match wal.map(|wal| &wal.header) {
-            Some(state) if state.last_frame > 0 => (state.page_size, state.page_count),
-            _ if header.page_count > 0 => (header.page_size, header.page_count),
-            _ => (header.page_size, u32::try_from(file_pages).unwrap_or(u32::MAX)),
-        };
-        let page_size = PageSize::new(page_size).ok_or_else(not_a_database)?;
-        let journal_mode = if header.wal { JournalMode::Wal } else { JournalMode::Rollback };
-        Ok(Self { page_size, page_count, journal_mode, change_counter: header.change_counter })
-    }
+/// What a pin is made of.
+pub(crate) struct PinParts {
+    pub(crate) path: PathBuf,
+    pub(crate) real: PathBuf,
+    pub(crate) connection: Connection,
+    pub(crate) page_size: PageSize,
+    pub(crate) wal: Option<WalState>,
+    pub(crate) traces: Traces,
 }
 
 impl Pin {
+    /// Takes the pin apart, its transaction still open. Not for a private copy, which would go.
+    pub(crate) fn into_parts(self) -> PinParts {
+        let Self { path, real, connection, page_size, wal, traces, .. } = self;
+        PinParts { path, real, connection, page_size, wal, traces }
+    }
+
     /// The pages of the pinned state.
     pub fn image(&self) -> Result<Image<'_>> {
         self.image_with(None)

@@ -48,10 +48,10 @@ impl Changes {
 }
 
 /// One page that differs: its number, its record and what it takes out of the checksum.
-struct Changed {
-    pgno: u32,
-    record: PageRecord,
-    before: Option<u64>,
+pub(crate) struct Changed {
+    pub(crate) pgno: u32,
+    pub(crate) record: PageRecord,
+    pub(crate) before: Option<u64>,
 }
 
 /// Compares an image with the page array and writes the differing records to `changes`.
@@ -95,23 +95,13 @@ fn compare(
     workers: usize,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Changes> {
-    if array.page_size() != image.page_size() {
-        return Err(Error::PageArray {
-            path: array.path().to_owned(),
-            detail: format!(
-                "its pages have {} bytes, the database's {}",
-                array.page_size().get(),
-                image.page_size().get()
-            ),
-        });
-    }
+    array.require_page_size(image.page_size())?;
     let page_count_before = array.page_count()?;
     let mut pages = Bitmap::new(image.page_count());
     let mut checksum = DatabaseChecksum::resume(before);
     let mut recorded = DatabaseChecksum::new();
     let mut out = ChangesWriter::create(changes, image.page_count())?;
-    let buffers = Buffers::default();
-    let window = Window { image, array, known: page_count_before, only, buffers };
+    let window = Window::new(image, array, page_count_before, only);
     let per_window = image.pages_in(WINDOW);
     in_order(
         image.page_count().div_ceil(per_window),
@@ -132,16 +122,12 @@ fn compare(
             Ok(())
         },
     )?;
-    let mut gone = image.page_count();
-    while gone < page_count_before {
-        let records = array.read_raw(gone + 1, PIECE / RECORD, page_count_before)?;
-        for record in records.as_chunks::<RECORD>().0 {
-            let former = PageRecord::decode(record).checksum;
-            toggle(&mut checksum, former);
-            toggle(&mut recorded, former);
-            gone += 1;
-        }
-    }
+    let gone = image.page_count().saturating_add(1)..page_count_before.saturating_add(1);
+    array.each_record(gone, |_, record| {
+        toggle(&mut checksum, record.checksum);
+        toggle(&mut recorded, record.checksum);
+        Ok(())
+    })?;
     if recorded.value() != before {
         return Err(Error::PageArray {
             path: array.path().to_owned(),
@@ -158,14 +144,14 @@ fn compare(
 }
 
 /// XORs a recorded page checksum in or out; the lock page has none.
-fn toggle(checksum: &mut DatabaseChecksum, recorded: u64) {
+pub(crate) fn toggle(checksum: &mut DatabaseChecksum, recorded: u64) {
     if let Some(page) = Checksum::from_stored(recorded) {
         checksum.toggle(page);
     }
 }
 
 /// What every worker looks at.
-struct Window<'a> {
+pub(crate) struct Window<'a> {
     image: &'a Image<'a>,
     array: &'a PageArray,
     /// Pages in the array.
@@ -175,7 +161,16 @@ struct Window<'a> {
     buffers: Buffers,
 }
 
-impl Window<'_> {
+impl<'a> Window<'a> {
+    pub(crate) fn new(
+        image: &'a Image<'a>,
+        array: &'a PageArray,
+        known: u32,
+        only: Option<&'a Bitmap>,
+    ) -> Self {
+        Self { image, array, known, only, buffers: Buffers::default() }
+    }
+
     /// The changed pages, and what all records of the window add up to.
     fn scan(
         &self,
@@ -210,7 +205,9 @@ impl Window<'_> {
         Some(start..stop.unwrap_or(end))
     }
 
-    fn scan_run(
+    /// Adds those pages of the run that differ from `records`, which begin with that of its first page
+    /// and may end early.
+    pub(crate) fn scan_run(
         &self,
         run: Range<u32>,
         records: &[[u8; RECORD]],

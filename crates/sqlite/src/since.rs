@@ -68,6 +68,12 @@ pub enum Doubt {
     /// The file was written to shortly before the earlier capture.
     #[error("the file had just been written to when it was last read")]
     Unsettled,
+    /// Its pages have another size.
+    #[error("the page size changed")]
+    PageSize,
+    /// The WAL or its index was removed or replaced, while the database was followed.
+    #[error("the WAL was replaced")]
+    WalReplaced,
     /// There is no frame to go on from.
     #[error("there was no WAL to follow")]
     NoFrames,
@@ -173,12 +179,7 @@ fn candidates(
     if earlier.file != now.file && !same_index {
         return Err(Doubt::Reopened);
     }
-    let mut pages = tail.pages;
-    let least = tail.least_pages.min(earlier.page_count);
-    for pgno in least.saturating_add(1)..=now.page_count {
-        pages.insert(pgno);
-    }
-    Ok(pages)
+    Ok(tail.candidates(earlier.page_count, now.page_count))
 }
 
 #[cfg(test)]

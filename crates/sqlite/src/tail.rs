@@ -38,4 +38,15 @@ impl Tail {
             self.least_pages = self.least_pages.min(header.commit);
         }
     }
+
+    /// The pages that may differ between a database of `before` pages at the frame that the tail
+    /// follows and one of `now` pages at its end: those of the frames, and all above the smallest
+    /// size in between.
+    pub(crate) fn candidates(self, before: u32, now: u32) -> Bitmap {
+        let mut pages = self.pages;
+        for pgno in self.least_pages.min(before).saturating_add(1)..=now {
+            pages.insert(pgno);
+        }
+        pages
+    }
 }

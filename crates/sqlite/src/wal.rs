@@ -71,6 +71,11 @@ impl Chain {
         Self { salts: header.salts, big_endian: header.big_endian, checksum: header.checksum }
     }
 
+    /// The same chain where its running checksum was `checksum`.
+    pub(crate) fn resumed_at(self, checksum: [u32; 2]) -> Self {
+        Self { checksum, ..self }
+    }
+
     /// The running checksum after the frames taken so far.
     pub(crate) fn checksum(&self) -> [u32; 2] {
         self.checksum
@@ -90,6 +95,13 @@ impl Chain {
         self.checksum = sum;
         Some(FrameHeader { pgno: word(header, 0), commit: word(header, 4) })
     }
+}
+
+/// The salts and the checksum in the header of a frame.
+pub(crate) fn frame_mark(header: &[u8; FRAME_HEADER]) -> ([u8; 8], [u32; 2]) {
+    let mut salts = [0; 8];
+    salts.copy_from_slice(&header[8..16]);
+    (salts, [word(header, 16), word(header, 20)])
 }
 
 fn word(bytes: &[u8], at: usize) -> u32 {

@@ -16,6 +16,17 @@
 //! - Frames, all of them backfilled, and no commit after them yet: the file alone is the image as
 //!   well, because nothing that it lacks may be put into it. It spares reading the WAL. With a
 //!   later commit this would be wrong: a backfill up to a mark skips pages that have newer frames.
+//!
+//! A transaction that *yields* begins without `sqlite3_snapshot_get` and may be under lock 0, so
+//! that the WAL can be reset beneath it. Which lock it has follows from what it finds after:
+//!
+//! - Other salts: the WAL was reset just now, so it is lock 0, and the file alone is the image.
+//! - The same salts and fewer frames backfilled than it sees: a read mark. (Lock 0 is taken when
+//!   all of them were, and only a reset or a recovery of the index takes that back. A reset shows
+//!   in the salts; after a recovery nothing is backfilled as long as lock 0 is held, so there is no
+//!   reset either.)
+//! - Else it is one or the other. Without a later commit the file alone is right under both. With
+//!   one, the overlay is: no later frame is backfilled under lock 0, so the WAL is not reset.
 
 #![expect(clippy::host_endian_bytes, reason = "the WAL index is in native order")]
 
@@ -25,7 +36,7 @@ use crate::ffi::{self, Code, WAL_INDEX_HEADER};
 use crate::wal::WalPosition;
 
 /// One state of the WAL: which frames of which generation make up the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct WalIndexHeader {
     /// The last frame that belongs to the state, 0 where no frame does.
     pub(crate) last_frame: u32,
@@ -78,6 +89,16 @@ pub(crate) struct WalState {
     pub(crate) backfilled: u32,
     /// Whether frames of the WAL overlay the database file.
     pub(crate) in_wal: bool,
+    /// Whether the transaction may be under lock 0, so that the WAL may be reset beneath it.
+    pub(crate) may_reset: bool,
+}
+
+impl WalState {
+    /// Of a WAL that never had a frame.
+    pub(crate) fn empty() -> Self {
+        let header = WalIndexHeader::default();
+        Self { header, backfilled: 0, in_wal: false, may_reset: true }
+    }
 }
 
 /// Begins a read transaction and tells where its pages are; `None` where there is no WAL, or one
@@ -99,18 +120,58 @@ pub(crate) fn begin(connection: &Connection) -> rusqlite::Result<Option<WalState
     }
 }
 
+/// Begins a read transaction that yields: the application's checkpoints may reset the WAL beneath
+/// it, once all that it sees is in the database file. `None` as with [`begin`].
+pub(crate) fn begin_yielding(connection: &Connection) -> rusqlite::Result<Option<WalState>> {
+    connection.execute_batch("BEGIN")?;
+    // Reads the header of the database and no schema.
+    connection.query_row("PRAGMA application_id", [], |_| Ok(()))?;
+    let snapshot = ffi::begin_snapshot(connection).map_err(ffi::code_error)?;
+    let settled = snapshot.map(|snapshot| {
+        let (header, backfilled, current) = look(connection, &snapshot)?;
+        let Some(current) = current else { return settle(connection, &snapshot) };
+        let complete = backfilled >= header.last_frame;
+        let quiet = current == snapshot;
+        let reset = WalIndexHeader::parse(&current).salts != header.salts;
+        Ok(WalState {
+            header,
+            backfilled: if reset { header.last_frame } else { backfilled },
+            in_wal: !reset && !(quiet && complete),
+            may_reset: reset || complete,
+        })
+    });
+    settled.transpose().map_err(ffi::code_error)
+}
+
+/// Whether the index is shared with other processes. A connection that may not write beside the
+/// database and found nobody else makes one of its own, and holds no lock that they would heed.
+///
+/// Only for a connection that has its WAL open.
+pub(crate) fn is_shared(connection: &Connection) -> Result<bool, Code> {
+    Ok(ffi::database_file(connection)?.wal_index()?.is_some())
+}
+
 fn settle(connection: &Connection, snapshot: &[u8; WAL_INDEX_HEADER]) -> Result<WalState, Code> {
-    let header = WalIndexHeader::parse(snapshot);
-    // The counter is read before the header: a reset writes new salts first and then zeroes it, so
-    // a header that is still the transaction's vouches for the counter.
-    //
     // The counter by itself is of this generation in any case, since a transaction with frames
     // holds a read mark and nobody resets the WAL under that.
-    let (backfilled, quiet) = match ffi::database_file(connection)?.wal_index()? {
-        Some((backfilled, current)) => (backfilled, current == *snapshot),
-        None => (0, false),
-    };
-    Ok(WalState { header, backfilled, in_wal: !quiet || backfilled < header.last_frame })
+    let (header, backfilled, current) = look(connection, snapshot)?;
+    let quiet = current == Some(*snapshot);
+    let in_wal = !quiet || backfilled < header.last_frame;
+    Ok(WalState { header, backfilled, in_wal, may_reset: header.last_frame == 0 })
+}
+
+/// The state of a transaction, the frames that are backfilled, and the index as it is now; 0 and
+/// `None` where it is not shared.
+///
+/// The counter is read before the header: a reset writes new salts first and then zeroes it, so
+/// a header that is still the transaction's vouches for the counter.
+fn look(
+    connection: &Connection,
+    snapshot: &[u8; WAL_INDEX_HEADER],
+) -> Result<(WalIndexHeader, u32, Option<[u8; WAL_INDEX_HEADER]>), Code> {
+    let now = ffi::database_file(connection)?.wal_index()?;
+    let (backfilled, current) = now.map_or((0, None), |(count, header)| (count, Some(header)));
+    Ok((WalIndexHeader::parse(snapshot), backfilled, current))
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 use lifeboat_ltx::{Checksum, Txid};
 use lifeboat_repository::{LineageId, Time, text};
-use lifeboat_sqlite::{Bitmap, PageArray, apply_changes, catch_up};
+use lifeboat_sqlite::{Bitmap, PageArray, apply_changes};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
@@ -159,9 +159,10 @@ impl DatabaseStateFile {
         }
         let array = PageArray::open(&self.pages())?;
         for spooled in waiting {
-            catch_up(&array, spooled.decoder()?)?;
+            array.replay(spooled.decoder()?)?;
             state.captured = spooled.captured()?;
         }
+        array.sync()?;
         self.save(state)
     }
 

@@ -7,11 +7,13 @@ mod follower;
 mod lineage;
 mod stored;
 mod tools;
+mod tracked;
 
 pub(crate) use follower::{Follower, Way};
 pub(crate) use lineage::{Lineage, base};
 pub(crate) use stored::Stored;
 pub(crate) use tools::{Tool, require_tool};
+pub(crate) use tracked::{Tracked, Went};
 
 use std::path::{Path, PathBuf};
 
