@@ -22,6 +22,7 @@ use lifeboat_repository::{
 use lifeboat_sqlite::{Encoded, pin};
 
 use self::out::Out;
+use crate::lease::require_lease;
 use crate::names::directory_of;
 use crate::state::{Captured, DatabaseState, DatabaseStateFile, Facts, Pending, Position, Seen};
 use crate::{ChangedBy, DatabaseTarget, Error, Note, OpenRepository, Progress, Result};
@@ -33,6 +34,8 @@ pub(crate) struct CaptureOptions {
     pub(crate) rescan: bool,
     /// Store the whole database in any case.
     pub(crate) base: bool,
+    /// A host that holds the lease is gone: do not wait for it.
+    pub(crate) take_over: bool,
 }
 
 /// Captures a database and pins the point for a backup; also says how it found out what changed.
@@ -58,6 +61,8 @@ pub(crate) fn capture(
         options,
         progress,
     };
+    let Capture { repository, address, node, .. } = &capture;
+    require_lease(repository, address, &target.name, node, options.take_over)?;
     let pin = pin(&target.path, &capture.files.scratch())?;
     if pin.is_copy() {
         progress.note(&Note::PrivateCopy { source: target.name.clone() });
