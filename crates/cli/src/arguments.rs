@@ -161,6 +161,9 @@ pub(crate) struct BackupArguments {
     /// Read every page, even where the WAL or the file shows that it did not change
     #[arg(long)]
     pub(crate) rescan: bool,
+    /// Another host that wrote to the same database's backups is gone: take over at once
+    #[arg(long)]
+    pub(crate) take_over: bool,
     /// Only show what would be backed up
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,

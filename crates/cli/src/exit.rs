@@ -38,6 +38,7 @@ pub(crate) fn of_error(error: &Error) -> Exit {
         | Error::Ambiguous { .. }
         | Error::NotEncrypted { .. } => Exit::Usage,
         Error::Busy { .. }
+        | Error::LeaseHeld { .. }
         | Error::Database(Database::Locked { .. } | Database::TargetInUse { .. }) => Exit::Locked,
         Error::Database(Database::Corrupt { .. } | Database::NotADatabase { .. }) => {
             Exit::CorruptSource

@@ -116,6 +116,22 @@ fn repositories_that_are_none() {
     home.run(&["init", "-r", "mine"]).fails(1, "already holds a repository", "use it as it is");
 }
 
+/// Another host has taken the database over and is waited for, or is said to be gone.
+#[test]
+fn a_database_in_other_hands() {
+    let (home, _) = backed_up();
+    let host = home.json(&["config", "show"])["host"].as_str().unwrap().to_owned();
+    let lease = r#"{"epoch":1,"holder":"x","hostname":"attic\u001b[2J","taken":"2999-01-01T00:00:00.000Z",
+        "ttl_s":60,"lineage":null,"after_txid":null}"#;
+    let path = home.repository().join(format!("leases/{host}/app/00000001.json"));
+    home.write(path.to_str().unwrap(), lease);
+    let error = "app is written by host \"attic\\u{1b}[2J\", last heard of at 2999-01-01T00:00:00";
+    home.run(&["backup", "app.db"]).fails(11, error, "from 2999-01-01T00:01:00");
+    home.run(&["backup", "app.db"]).fails(11, error, "--take-over");
+    home.ok(&["backup", "app.db", "--take-over"]);
+    home.ok(&["backup", "app.db"]);
+}
+
 #[test]
 fn a_repository_of_restic() {
     let home = Home::new();

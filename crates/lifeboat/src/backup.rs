@@ -26,6 +26,8 @@ pub struct BackupRequest {
     pub verify: bool,
     /// Read every page, even where it is proved that it did not change since the last backup.
     pub rescan: bool,
+    /// A host that holds the lease of a database is gone: take over at once.
+    pub take_over: bool,
 }
 
 /// What a backup did.
@@ -82,7 +84,8 @@ pub fn backup(
         opened.secrets()?;
     }
     let id = BackupId::random();
-    let options = CaptureOptions { rescan: request.rescan, base: request.base };
+    let options =
+        CaptureOptions { rescan: request.rescan, base: request.base, take_over: request.take_over };
     let (mut sources, mut changed_by) = (Vec::new(), Vec::new());
     for target in &found.targets {
         match capture(&opened, target, id, options, progress) {

@@ -23,6 +23,7 @@ use lifeboat_repository::{
 use lifeboat_sqlite::{Encoded, Pin, pin};
 
 use self::out::Out;
+use crate::lease::require_lease;
 use crate::names::directory_of;
 use crate::state::{Captured, DatabaseState, DatabaseStateFile, Facts, Pending, Position, Seen};
 use crate::{ChangedBy, DatabaseTarget, Error, Note, OpenRepository, Progress, Result};
@@ -34,6 +35,8 @@ pub(crate) struct CaptureOptions {
     pub(crate) rescan: bool,
     /// Store the whole database in any case.
     pub(crate) base: bool,
+    /// A host that holds the lease is gone: do not wait for it.
+    pub(crate) take_over: bool,
 }
 
 /// Captures a database and pins the point for a backup; also says how it found out what changed.
@@ -48,6 +51,8 @@ pub(crate) fn capture(
     let directory = directory_of(opened.context().state(), &target.name, &target.path)?;
     let files = DatabaseStateFile::lock(&directory, &target.name)?;
     let capture = Capture::new(opened, target, &files, options, progress)?;
+    let Capture { repository, address, node, .. } = &capture;
+    require_lease(repository, address, &target.name, node, options.take_over)?;
     let pin = pin(&target.path, &files.scratch())?;
     if pin.is_copy() {
         progress.note(&Note::PrivateCopy { source: target.name.clone() });

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use lifeboat_repository::BackupName;
+use lifeboat_repository::{BackupName, Time};
 use lifeboat_storage::Key;
 
 /// The result of an operation of the application.
@@ -123,6 +123,18 @@ pub enum Error {
     Busy {
         /// The database.
         name: String,
+    },
+    /// Another host writes to the database's replica.
+    #[error("database {name} is written by host {hostname:?}, last heard of at {last_upload}")]
+    LeaseHeld {
+        /// The database.
+        name: String,
+        /// What the other host calls itself.
+        hostname: String,
+        /// Its last sign of life.
+        last_upload: Time,
+        /// When it will have been silent for long enough to take over.
+        until: Time,
     },
     /// There is no backup that fits the request.
     #[error("no backup {wanted} in {location}")]

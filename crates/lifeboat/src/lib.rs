@@ -59,6 +59,7 @@ mod error;
 mod fill;
 mod forget;
 mod key;
+mod lease;
 mod location;
 mod names;
 mod opened;

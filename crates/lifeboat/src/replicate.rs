@@ -15,6 +15,7 @@
 //! A third kind of thread, the starter, does what may take long: first captures, and bringing a repository
 //! up from whatever it has to the present state, where the spool does not lead there.
 
+mod captures;
 mod control;
 mod engine;
 mod event;

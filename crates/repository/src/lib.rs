@@ -52,6 +52,7 @@ pub use host_key::{HostKey, HostTrust, Judgement, fingerprint};
 pub use identity::Secrets;
 pub use ids::{BackupId, KeyId, LineageId, RepositoryId};
 pub use keys::{KeyEntry, KeyHolder};
+pub use lease::{Claim, Fence, Lease, LeaseOutcome};
 pub use ltx_file::{LtxFile, LtxName, PART_BYTES};
 pub use manifest::{
     BackupName, DatabaseSource, MANIFEST_VERSION, Manifest, ObjectRef, Problem, Signed, Source,

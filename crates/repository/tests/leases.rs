@@ -112,3 +112,19 @@ fn a_lease_that_cannot_be_read_is_no_missing_fence() {
     }
     assert!(world.check().is_clean());
 }
+
+/// One lease may close several lineages.
+#[test]
+fn all_lineages_that_a_lease_names_are_closed() {
+    let (world, app) = world();
+    let other = format!(r#"{{"lineage":"{}","after_txid":"0000000000000002"}}"#, app.lineage.id());
+    let text = lease(1, "null", "null").replace("\"new\":[]", &format!("\"others\":[{other}]"));
+    put(&world.memory, "app", 1, &text);
+    assert_eq!(ends(&world, &app), [1, 2]);
+    for damaged in [text.replace("txid\":\"", "txie\":\""), text.replace("[{", "{")] {
+        assert_ne!(damaged, text);
+        world.memory.remove(&key("leases/pi/app/00000001.json")).unwrap();
+        put(&world.memory, "app", 1, &damaged);
+        world.repository.listing(&app.lineage).unwrap_err();
+    }
+}

@@ -23,6 +23,7 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result<Exit
         base: arguments.base,
         verify: arguments.verify,
         rescan: arguments.rescan,
+        take_over: arguments.take_over,
     };
     let report = backup(&session.context, &request, &session.progress)?;
     for failure in &report.failures {

@@ -48,6 +48,14 @@ pub enum Event<'a> {
         /// Why.
         reason: &'a str,
     },
+    /// The spool was full: points up to this transaction were dropped, and repositories that lacked them are
+    /// brought up to the present state when they come back.
+    Dropped {
+        /// The database.
+        database: &'a str,
+        /// The last transaction that was dropped.
+        txid: Txid,
+    },
     /// A lineage begins.
     NewLineage {
         /// The database.

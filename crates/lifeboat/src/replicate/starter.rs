@@ -5,8 +5,9 @@ use std::sync::mpsc::{Receiver, Sender};
 
 use lifeboat_sqlite::pin;
 
+use super::captures::Look;
 use super::message::{Message, Start};
-use super::replica::{Look, Replica};
+use super::replica::Replica;
 use super::wake::Wake;
 use crate::capture::store;
 use crate::names::directory_of;
@@ -73,12 +74,13 @@ impl Starter<'_> {
     /// gets it in its turn; then this one is brought up to the same state.
     fn store(&self, mut replica: Replica, repository: usize) -> Result<Replica> {
         let opened = self.context.open_one_of_several(repository)?;
-        let pin = pin(&replica.target.path, &replica.files.scratch())?;
-        let look = replica.capture(&pin)?;
-        replica.save(&[])?;
-        let Replica { target, files, .. } = replica;
+        let pin = pin(&replica.target.path, &replica.captures.files.scratch())?;
+        replica.rest();
+        let look = replica.captures.capture(&pin)?;
+        replica.captures.save()?;
+        let (target, files) = replica.into_parts();
         match look {
-            Look::Nothing | Look::Point => {
+            Look::Nothing | Look::Captured => {
                 opened.require_writable()?;
                 store(&opened, &target, &files, pin, self.progress)?;
                 self.resume(target, files)

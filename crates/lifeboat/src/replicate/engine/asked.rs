@@ -9,9 +9,10 @@ use serde_json::json;
 use super::Engine;
 use super::slot::{Lane, Phase, Slot, Way};
 use crate::error::chain;
+use crate::replicate::captures::Look;
 use crate::replicate::control::{Conversation, Question};
 use crate::replicate::message::Order;
-use crate::replicate::replica::{Look, Replica};
+use crate::replicate::replica::Replica;
 use crate::replicate::status::{Activity, DatabaseStatus, RepositoryStatus};
 
 /// Somebody waits for a capture to be in a repository.
@@ -58,7 +59,7 @@ impl Engine<'_> {
             }
         };
         match look {
-            Look::Point => self.spread(number),
+            Look::Captured => self.spread(number),
             Look::Nothing => {}
             Look::NewLineage(reason) => return conversation.refuse(&reason),
         }
@@ -127,12 +128,12 @@ impl Slot {
             path: self.target.path.clone(),
             activity,
             problem: self.trouble.clone(),
-            lineage: replica.map(|replica| replica.state.lineage),
+            lineage: replica.map(|replica| replica.captures.state.lineage),
             txid: replica.and_then(|replica| replica.captured().0),
             captured: replica.map(|replica| replica.captured().1),
             wal_bytes: replica.map_or(0, Replica::wal_bytes),
-            spool_files: replica.map_or(0, |replica| replica.waiting.len() as u64),
-            spool_bytes: replica.map_or(0, |replica| replica.waiting_bytes(None)),
+            spool_files: replica.map_or(0, |replica| replica.captures.waiting.len() as u64),
+            spool_bytes: replica.map_or(0, |replica| replica.captures.waiting_bytes(None)),
             repositories: ways.map(|(way, lane)| way.status(lane, replica)).collect(),
         }
     }
@@ -141,7 +142,7 @@ impl Slot {
 impl Way {
     fn status(&self, lane: &Lane, replica: Option<&Replica>) -> RepositoryStatus {
         let protected = self.protected.map(|(txid, _)| txid);
-        let since = replica.and_then(|replica| replica.oldest_waiting(protected));
+        let since = replica.and_then(|replica| replica.captures.oldest_waiting(protected));
         let lag = since.map_or(0, |since| Time::now().millis().saturating_sub(since.millis()));
         RepositoryStatus {
             id: lane.id.clone(),
@@ -149,7 +150,7 @@ impl Way {
             protected_txid: protected,
             protected: self.protected.map(|(_, time)| time),
             lag_seconds: lag.max(0).unsigned_abs() / 1000,
-            lag_bytes: replica.map_or(0, |replica| replica.waiting_bytes(protected)),
+            lag_bytes: replica.map_or(0, |replica| replica.captures.waiting_bytes(protected)),
             problem: lane.trouble.clone(),
         }
     }

@@ -28,32 +28,34 @@ impl Engine<'_> {
         let slot = &mut self.databases[number];
         for (way, lane) in slot.ways.iter_mut().zip(&self.repositories) {
             if let (Some(stored), Some(id)) = (way.stored.take(), &lane.id) {
-                replica.reached(id, stored);
+                replica.captures.reached(id, stored);
             }
         }
+        slot.spread = replica.captured().0;
         slot.phase = Phase::Following(replica);
         slot.next = Some(std::time::Instant::now());
         (0..self.repositories.len()).for_each(|repository| self.attach(number, repository));
     }
 
     /// Tells an uploader to take a database over.
-    fn attach(&mut self, number: usize, repository: usize) {
+    pub(super) fn attach(&mut self, number: usize, repository: usize) {
         let slot = &self.databases[number];
         let Phase::Following(replica) = &slot.phase else { return };
         let Some(id) = &self.repositories[repository].id else { return };
         let address = DatabaseAddress::new(&self.context.host_name(), &slot.target.name);
-        let lineage = address.and_then(|address| address.lineage(replica.state.lineage));
+        let lineage = address.and_then(|address| address.lineage(replica.captures.state.lineage));
         let Ok(lineage) = lineage else { return };
-        let position = replica.state.positions.get(id).copied();
+        let position = replica.captures.state.positions.get(id).copied();
         let attach = Attach {
             database: number,
             lineage,
             position,
-            behind: position.is_some_and(|position| replica.files.is_behind(id, &position)),
-            highest: replica.state.highest(),
-            waiting: replica.waiting.iter().cloned().collect(),
-            outbox: replica.files.outbox(id),
-            ledger: replica.files.ledger(id),
+            behind: position
+                .is_some_and(|position| replica.captures.files.is_behind(id, &position)),
+            highest: replica.captures.state.highest(),
+            waiting: replica.captures.waiting.iter().cloned().collect(),
+            outbox: replica.captures.files.outbox(id),
+            ledger: replica.captures.files.ledger(id),
         };
         let _ = self.uploaders[repository].send(Order::Attach(Box::new(attach)));
     }
@@ -99,7 +101,7 @@ impl Engine<'_> {
                 way.protected = Some((position.txid, name.time));
                 let id = self.repositories[repository].id.as_deref().unwrap_or_default();
                 match &mut slot.phase {
-                    Phase::Following(replica) => replica.reached(id, position),
+                    Phase::Following(replica) => replica.captures.reached(id, position),
                     _ => way.stored = Some(position),
                 }
                 self.events.event(&Event::Protected {

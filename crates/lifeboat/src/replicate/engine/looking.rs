@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use lifeboat_ltx::Txid;
+
 use super::Engine;
 use super::slot::Phase;
 use crate::Error;
 use crate::error::chain;
+use crate::replicate::captures::Look;
 use crate::replicate::event::Event;
 use crate::replicate::message::{Order, Start};
-use crate::replicate::replica::Look;
 
 /// How often the state is saved while captures go on, and the spool cleared of what nobody lacks.
 const SAVE: Duration = Duration::from_secs(5);
@@ -40,7 +42,7 @@ impl Engine<'_> {
         let Phase::Following(replica) = &mut slot.phase else { return };
         match replica.look(&self.limits) {
             Ok(Look::Nothing) => self.looked(number),
-            Ok(Look::Point) => {
+            Ok(Look::Captured) => {
                 self.spread(number);
                 self.looked(number);
             }
@@ -53,20 +55,20 @@ impl Engine<'_> {
         }
     }
 
-    /// The last capture of a database goes to every uploader.
+    /// What was captured of a database goes to every uploader.
     pub(super) fn spread(&mut self, number: usize) {
-        let slot = &self.databases[number];
+        let slot = &mut self.databases[number];
         let Phase::Following(replica) = &slot.phase else { return };
-        let Some(spooled) = replica.waiting.back() else { return };
-        self.events.event(&Event::Captured {
-            database: &slot.target.name,
-            txid: spooled.max,
-            time: spooled.time,
-            bytes: spooled.bytes,
-        });
-        for uploader in &self.uploaders {
-            let _ = uploader.send(Order::Add { database: number, spooled: spooled.clone() });
+        let new = replica.captures.waiting.iter().filter(|spooled| Some(spooled.max) > slot.spread);
+        for spooled in new {
+            let (database, txid) = (slot.target.name.as_str(), spooled.max);
+            let (time, bytes) = (spooled.time, spooled.bytes);
+            self.events.event(&Event::Captured { database, txid, time, bytes });
+            for uploader in &self.uploaders {
+                let _ = uploader.send(Order::Add { database: number, spooled: spooled.clone() });
+            }
         }
+        slot.spread = replica.captured().0;
     }
 
     pub(super) fn looked(&mut self, number: usize) {
@@ -89,7 +91,7 @@ impl Engine<'_> {
         slot.next = Some(slot.retry());
         // What is in the spool is taken up again from there.
         if let Phase::Following(replica) = &mut slot.phase {
-            let _ = replica.save(&[]);
+            let _ = replica.captures.save();
         }
         slot.phase = Phase::Waiting;
         slot.ways.iter_mut().for_each(|way| way.attached = false);
@@ -131,22 +133,41 @@ impl Engine<'_> {
     pub(super) fn save(&mut self) {
         let ids: Vec<String> =
             self.repositories.iter().filter_map(|lane| lane.id.clone()).collect();
-        // One that was never reached may need all of it.
-        let known = ids.len() == self.repositories.len();
+        // One that was not reached yet may need all of it.
+        let releases = ids.len() == self.repositories.len();
         for number in 0..self.databases.len() {
-            if let Phase::Following(replica) = &mut self.databases[number].phase {
-                let saved = if known { replica.save(&ids) } else { replica.save(&[]) };
-                if let Err(error) = saved {
-                    self.failed(number, &error);
-                }
+            let slot = &mut self.databases[number];
+            let Phase::Following(replica) = &mut slot.phase else { continue };
+            let captures = &mut replica.captures;
+            let saved = captures.save().and_then(|()| {
+                let ids = if releases { ids.as_slice() } else { &[] };
+                captures.release(ids, self.limits.spool_bytes)
+            });
+            match saved {
+                Ok(None) => {}
+                Ok(Some(txid)) => self.dropped(number, txid),
+                Err(error) => self.failed(number, &error),
             }
         }
     }
 
-    /// Whether something is not saved yet, or not released.
+    /// Captures were dropped: the uploaders that waited to send them are told what is left.
+    fn dropped(&mut self, number: usize, txid: Txid) {
+        let slot = &self.databases[number];
+        self.events.event(&Event::Dropped { database: &slot.target.name, txid });
+        for repository in 0..self.repositories.len() {
+            let protected = self.databases[number].ways[repository].protected;
+            if protected.is_none_or(|(protected, _)| protected < txid) {
+                self.attach(number, repository);
+            }
+        }
+    }
+
+    /// Whether something is not saved yet.
     pub(super) fn is_unsaved(&self) -> bool {
-        self.databases
-            .iter()
-            .any(|slot| matches!(&slot.phase, Phase::Following(replica) if replica.is_unsaved()))
+        self.databases.iter().any(|slot| match &slot.phase {
+            Phase::Following(replica) => replica.captures.is_unsaved(),
+            _ => false,
+        })
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Slot {
     pub(super) trouble: Option<String>,
     /// Whether somebody tells when its files change.
     pub(super) watched: bool,
+    /// The last transaction that the uploaders know of.
+    pub(super) spread: Option<Txid>,
     /// Whether it was looked at since it was taken in.
     pub(super) looked: bool,
     /// For each repository.
@@ -67,6 +69,7 @@ impl Slot {
             failures: 0,
             trouble: None,
             watched,
+            spread: None,
             looked: false,
             ways: vec![Way::default(); repositories],
         }

@@ -1,0 +1,40 @@
+//! Whether this state directory may write to a database's replica.
+
+use std::time::Duration;
+
+use lifeboat_repository::{Claim, DatabaseAddress, LeaseOutcome, Repository, Time};
+
+use crate::state::hostname;
+use crate::{Error, Result};
+
+/// The silence after which another host may take over from this one.
+pub(crate) const LEASE_TTL: Duration = Duration::from_secs(60);
+
+/// Makes sure that no other host holds the lease of a database, if need be by taking it over.
+///
+/// Where nobody has taken one, none is needed for a backup: it writes a lineage of its own.
+///
+/// [`Error::LeaseHeld`] if the holder may be there. `take_over` says that it is not.
+pub(crate) fn require_lease(
+    repository: &Repository,
+    database: &DatabaseAddress,
+    name: &str,
+    node: &str,
+    take_over: bool,
+) -> Result<()> {
+    let Some(lease) = repository.lease(database)? else { return Ok(()) };
+    if lease.holder == node {
+        return Ok(());
+    }
+    let hostname = hostname();
+    let claim = Claim { holder: node, hostname: &hostname, ttl: LEASE_TTL, own: None, take_over };
+    match repository.take_lease(database, &claim, Time::now())? {
+        LeaseOutcome::Held(_) | LeaseOutcome::Taken { .. } => Ok(()),
+        LeaseOutcome::Refused { lease: newer, last_upload, until } => Err(Error::LeaseHeld {
+            name: name.to_owned(),
+            hostname: newer.unwrap_or(lease).hostname,
+            last_upload,
+            until,
+        }),
+    }
+}
