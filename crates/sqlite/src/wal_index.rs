@@ -131,12 +131,12 @@ pub(crate) fn begin_yielding(connection: &Connection) -> rusqlite::Result<Option
         let (header, backfilled, current) = look(connection, &snapshot)?;
         let Some(current) = current else { return settle(connection, &snapshot) };
         let complete = backfilled >= header.last_frame;
-        let quiet = current == snapshot;
         let reset = WalIndexHeader::parse(&current).salts != header.salts;
+        let in_file = reset || (complete && current == snapshot);
         Ok(WalState {
             header,
             backfilled: if reset { header.last_frame } else { backfilled },
-            in_wal: !reset && !(quiet && complete),
+            in_wal: !in_file,
             may_reset: reset || complete,
         })
     });
