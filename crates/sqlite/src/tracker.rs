@@ -246,7 +246,8 @@ impl Tracker {
         let wal = ffi::wal_file(&next.connection).map_err(|code| self.failed(code))?;
         let mut tail = Tail::new(after, next.moment.page_count);
         // Those of before belong to this generation, if any of its frames were read.
-        let mut frames = if after > 0 { self.newest.to_vec() } else { Vec::new() };
+        let keep = after > 0 && next.wal.in_wal;
+        let mut frames = if keep { self.newest.to_vec() } else { Vec::new() };
         let from = (after, held.position().checksum);
         let state = &next.wal.header;
         let walked = walk(&wal, state, self.page_size, from, |frame, header, checksum| {
