@@ -5,7 +5,7 @@ use lifeboat_ltx::PageSize;
 use crate::WalPosition;
 use crate::buffer::Buffer;
 use crate::ffi::{Code, RawFile};
-use crate::wal::{Chain, FRAME_HEADER, FrameHeader, HEADER, WalHeader};
+use crate::wal::{Chain, FRAME_HEADER, FrameHeader, FrameMark, HEADER, WalHeader};
 use crate::wal_index::WalIndexHeader;
 
 /// The WAL is read in pieces of about this size.
@@ -93,18 +93,16 @@ pub(crate) fn holds(
 ) -> Result<bool, Code> {
     let header = read_header(wal)?;
     Ok(header.is_some_and(|header| header.salts == position.salts)
-        && frame_mark(wal, position.frames, page_size)?
-            == Some((position.salts, position.checksum)))
+        && frame_mark(wal, position.frames, page_size)?.is_some_and(|mark| position.ends_at(&mark)))
 }
 
-/// The salts and the checksum that a frame bears, whatever generation it is of; `None` beyond the
-/// end of the file.
+/// What a frame says about itself, whatever generation it is of; `None` beyond the end of the file.
 pub(crate) fn frame_mark(
     wal: &RawFile<'_>,
     frame: u32,
     page_size: PageSize,
-) -> Result<Option<([u8; 8], [u32; 2])>, Code> {
+) -> Result<Option<FrameMark>, Code> {
     let mut header = [0; FRAME_HEADER];
     let whole = wal.read_at(&mut header, frame_offset(frame, page_size))?;
-    Ok(whole.then(|| crate::wal::frame_mark(&header)))
+    Ok(whole.then(|| FrameMark::parse(&header)))
 }

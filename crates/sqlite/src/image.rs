@@ -6,9 +6,9 @@ use std::sync::Arc;
 use lifeboat_ltx::PageSize;
 
 use crate::ffi::{self, RawFile};
-use crate::frames::{FrameError, frame_offset, walk};
+use crate::frames::{FrameError, frame_mark, frame_offset, walk};
 use crate::tail::Tail;
-use crate::wal::{FRAME_HEADER, WalPosition};
+use crate::wal::{FRAME_HEADER, FrameMark, WalPosition};
 use crate::wal_index::{WalIndexHeader, WalState};
 use crate::{Error, Result};
 
@@ -160,6 +160,14 @@ impl<'pin> Image<'pin> {
         Ok(page)
     }
 
+    /// What stands at a frame of the WAL, which the image need not have; `None` beyond its end and
+    /// where the image has no overlay.
+    pub(crate) fn frame_mark(&self, frame: u32) -> Result<Option<FrameMark>> {
+        let Some(overlay) = &self.overlay else { return Ok(None) };
+        frame_mark(&overlay.wal, frame, self.page_size)
+            .map_err(|code| self.failed("read the WAL of", code))
+    }
+
     /// How many whole pages fit into `bytes`, at least one.
     pub(crate) fn pages_in(&self, bytes: usize) -> u32 {
         u32::try_from(bytes / self.page_size.bytes()).unwrap_or(u32::MAX).max(1)
@@ -191,6 +199,9 @@ impl<'pin> Image<'pin> {
         let whole = size / self.page_size_u64();
         let end = u64::from(first) + u64::from(pages);
         let from = u64::from(first).max(whole + 1);
+        if from >= end {
+            return Ok(());
+        }
         let lock = u64::from(self.page_size.lock_page());
         let after = |pgno: u64| if pgno + 1 == lock { pgno + 2 } else { pgno + 1 };
         let mut expected = if from == lock { from + 1 } else { from };

@@ -8,6 +8,21 @@
 //! written again under the same salts. A restart of the WAL, a database that was closed and opened
 //! again, and one that left WAL mode and came back have other salts.
 //!
+//! **Across one restart of the WAL.** A restart puts the first salt up by one and draws the second
+//! anew, and it comes only when every frame is in the database file. So if the earlier generation
+//! ended exactly at the earlier position, the file was the earlier image at the restart, and all
+//! commits since are frames of the present generation, which are read. That it ended there shows
+//! where a still earlier one was longer and the present one is shorter, because a restart does not
+//! clear the file: frame *n* is still the last one of the earlier position, with its salts and its
+//! running checksum, and frame *n* + 1 bears other salts, which the generation would have overwritten
+//! had it gone on. (Frame *n* + 1 is looked at first: frames are overwritten in ascending order, so
+//! if frame *n* is of the earlier generation after that, frame *n* + 1 was not of the present one.)
+//!
+//! Weaker signs prove nothing. A file that ends with frame *n* may have been longer, until
+//! `journal_size_limit` cut it there. An index that counts as many commits more as the present
+//! generation has may have been made anew on the way: then it began at 0, and as many commits after
+//! that in the earlier generation as had been counted before give the same sum.
+//!
 //! A database that shrinks forgets its last pages, and one that grows again may leave new ones that
 //! only go to the free list without a frame: what is in them does not matter to SQLite, but to a
 //! checksum. So all pages above the smallest size in between count as touched.
@@ -27,7 +42,8 @@
 
 use crate::moment::{Moment, WalMoment};
 use crate::tail::Tail;
-use crate::{Bitmap, Image, JournalMode, Pin, Result};
+use crate::wal::FrameMark;
+use crate::{Bitmap, Image, JournalMode, Pin, Result, WalPosition};
 
 /// What may have changed since an earlier moment.
 #[derive(Debug)]
@@ -94,6 +110,8 @@ enum Continuation {
     Unchanged,
     /// If the frames up to this moment are still the same.
     Frames(WalMoment),
+    /// If the former generation ended at this moment.
+    Restart(WalMoment),
     Scan(Doubt),
 }
 
@@ -117,11 +135,27 @@ pub fn since<'pin>(pin: &'pin Pin, earlier: &Moment) -> Result<Since<'pin>> {
                 Err(doubt) => anything(image, doubt),
             }
         }
+        Continuation::Restart(then) => {
+            let mut tail = Tail::new(0, now.page_count);
+            let image = pin.image_and(&mut tail)?;
+            let position = &then.position;
+            // In this order; see above.
+            let next = image.frame_mark(position.frames.saturating_add(1))?;
+            let last = image.frame_mark(position.frames)?;
+            if !ended_at(position, last, next) {
+                return anything(image, Doubt::Restarted);
+            }
+            if earlier.file != now.file && !is_same_index(now, &then, &tail) {
+                return anything(image, Doubt::Reopened);
+            }
+            let pages = tail.candidates(earlier.page_count, now.page_count);
+            Ok(Since::Pages { image, pages })
+        }
     }
 }
 
 fn continues(earlier: &Moment, now: &Moment) -> Continuation {
-    use Continuation::{Frames, Scan, Unchanged};
+    use Continuation::{Frames, Restart, Scan, Unchanged};
     if earlier.journal_mode != now.journal_mode {
         return Scan(Doubt::JournalMode);
     }
@@ -138,7 +172,15 @@ fn continues(earlier: &Moment, now: &Moment) -> Continuation {
     }
     let (Some(then), Some(wal)) = (earlier.wal, now.wal) else { return Scan(Doubt::NoFrames) };
     if then.position.salts != wal.position.salts {
-        return Scan(Doubt::Restarted);
+        if !is_next_generation(&then.position, &wal.position) {
+            return Scan(Doubt::Restarted);
+        }
+        // The restart tells that what was missing then is in the file now.
+        let complete = then.backfilled >= then.position.frames;
+        if !same_file && complete && wal.backfilled == 0 {
+            return Scan(Doubt::Written);
+        }
+        return Restart(then);
     }
     if then.position.frames > wal.position.frames {
         return Scan(Doubt::Rewritten);
@@ -158,11 +200,32 @@ fn continues(earlier: &Moment, now: &Moment) -> Continuation {
     Unchanged
 }
 
+/// Whether the log was restarted once, and is still so short that the end of the former one shows.
+fn is_next_generation(then: &WalPosition, now: &WalPosition) -> bool {
+    let first_salt = |position: &WalPosition| {
+        let [a, b, c, d, ..] = position.salts;
+        u32::from_be_bytes([a, b, c, d])
+    };
+    first_salt(now) == first_salt(then).wrapping_add(1) && now.frames < then.frames
+}
+
+/// Whether a generation ended at this position, given what stands at its last frame and at the next.
+fn ended_at(position: &WalPosition, last: Option<FrameMark>, next: Option<FrameMark>) -> bool {
+    // Zeros are of no generation: a power failure may leave them in the place of a frame.
+    last.is_some_and(|last| position.ends_at(&last))
+        && next.is_some_and(|next| next.salts != position.salts && next.salts != [0; 8])
+}
+
 /// Whether the index of the WAL is the one of then. A new one counts from 0, and only commits that
 /// came after it, which are among those added since: it cannot reach the sum if there was any
 /// commit in the former one.
 fn same_index(then: &WalMoment, now: &WalMoment, added: u32) -> bool {
     then.commits > 0 && then.commits.checked_add(added) == Some(now.commits)
+}
+
+/// The same, once the frames since then have been read.
+fn is_same_index(now: &Moment, then: &WalMoment, tail: &Tail) -> bool {
+    now.wal.is_some_and(|wal| same_index(then, &wal, tail.commits))
 }
 
 /// The pages to look at, once the frames have been read.
@@ -175,8 +238,7 @@ fn candidates(
     if tail.checksum != Some(then.position.checksum) {
         return Err(Doubt::Rewritten);
     }
-    let same_index = now.wal.is_some_and(|wal| same_index(then, &wal, tail.commits));
-    if earlier.file != now.file && !same_index {
+    if earlier.file != now.file && !is_same_index(now, then, &tail) {
         return Err(Doubt::Reopened);
     }
     Ok(tail.candidates(earlier.page_count, now.page_count))
@@ -184,10 +246,10 @@ fn candidates(
 
 #[cfg(test)]
 mod tests {
-    use super::{Continuation, Doubt, candidates, continues};
+    use super::{Continuation, Doubt, candidates, continues, ended_at};
     use crate::moment::{FileStamp, Moment, WalMoment};
     use crate::tail::Tail;
-    use crate::wal::FrameHeader;
+    use crate::wal::{FrameHeader, FrameMark};
     use crate::{JournalMode, WalPosition};
 
     const FILE: FileStamp =
@@ -218,6 +280,14 @@ mod tests {
 
     fn position(moment: &mut Moment) -> &mut WalPosition {
         &mut moment.wal.as_mut().unwrap().position
+    }
+
+    /// The log begun anew, with these frames.
+    fn restarted(now: &mut Moment, frames: u32) {
+        let wal = now.wal.as_mut().unwrap();
+        let salts = [7, 7, 7, 8, 1, 1, 1, 1];
+        wal.position = WalPosition { salts, frames, checksum: [1, 1] };
+        wal.backfilled = 0;
     }
 
     fn checkpointed(moment: &mut Moment) {
@@ -252,14 +322,41 @@ mod tests {
 
     #[test]
     fn wals() {
-        use Continuation::{Frames, Scan, Unchanged};
-        let cases: [(&str, Change, Continuation); 14] = [
+        use Continuation::{Frames, Restart, Scan, Unchanged};
+        let cases: [(&str, Change, Continuation); 20] = [
             ("nothing", |_| (), Unchanged),
             ("counter alone", |now| now.change_counter += 1, Unchanged),
             ("commits", |now| position(now).frames += 5, Frames(WAL)),
             ("fewer frames", |now| position(now).frames -= 1, Scan(Doubt::Rewritten)),
             ("other frames", |now| position(now).checksum = [8, 8], Scan(Doubt::Rewritten)),
             ("salts", |now| position(now).salts[7] = 0, Scan(Doubt::Restarted)),
+            ("a restart", |now| restarted(now, 3), Restart(WAL)),
+            ("a restart, nearly as long", |now| restarted(now, 19), Restart(WAL)),
+            ("a restart, as long", |now| restarted(now, 20), Scan(Doubt::Restarted)),
+            (
+                "two restarts",
+                |now| {
+                    restarted(now, 3);
+                    position(now).salts[3] += 1;
+                },
+                Scan(Doubt::Restarted),
+            ),
+            (
+                "a checkpoint and a restart",
+                |now| {
+                    checkpointed(now);
+                    restarted(now, 3);
+                },
+                Restart(WAL),
+            ),
+            (
+                "a restart and a switch of the file",
+                |now| {
+                    restarted(now, 3);
+                    now.file.inode += 1;
+                },
+                Scan(Doubt::Replaced),
+            ),
             ("no WAL", |now| now.wal = None, Scan(Doubt::NoFrames)),
             ("inode", |now| now.file.inode += 1, Scan(Doubt::Replaced)),
             ("checkpoint", checkpointed, Unchanged),
@@ -302,6 +399,15 @@ mod tests {
             change(&mut now);
             assert_eq!(continues(&wal(), &now), expected, "{what}");
         }
+        // All frames were in the file, and none of the new ones is: a checkpoint does not explain it.
+        let complete = Moment { wal: Some(WalMoment { backfilled: 20, ..WAL }), ..wal() };
+        let mut now = complete;
+        restarted(&mut now, 3);
+        assert_eq!(continues(&complete, &now), Restart(complete.wal.unwrap()));
+        now.file.modified_ns += 1;
+        assert_eq!(continues(&complete, &now), Scan(Doubt::Written));
+        now.wal.as_mut().unwrap().backfilled = 2;
+        assert_eq!(continues(&complete, &now), Restart(complete.wal.unwrap()));
         let empty = Moment { wal: None, ..wal() };
         assert_eq!(continues(&empty, &empty), Scan(Doubt::NoFrames));
         // An index that never had a commit looks like any new one.
@@ -310,6 +416,26 @@ mod tests {
         assert_eq!(continues(&idle, &now), Unchanged);
         checkpointed(&mut now);
         assert_eq!(continues(&idle, &now), Scan(Doubt::Reopened));
+    }
+
+    #[test]
+    fn a_generation_ended_where_frames_of_a_longer_one_follow() {
+        let own = FrameMark { salts: [7; 8], checksum: [8, 9] };
+        let other = FrameMark { salts: [6; 8], checksum: [5, 5] };
+        let later = FrameMark { checksum: [1, 2], ..own };
+        let zeros = FrameMark { salts: [0; 8], checksum: [0, 0] };
+        let cases = [
+            (Some(own), Some(other), true),
+            (Some(own), Some(later), false),
+            (Some(own), Some(zeros), false),
+            (Some(own), None, false),
+            (Some(later), Some(other), false),
+            (Some(other), Some(other), false),
+            (None, None, false),
+        ];
+        for (last, next, expected) in cases {
+            assert_eq!(ended_at(&WAL.position, last, next), expected, "{last:?} {next:?}");
+        }
     }
 
     /// Frames behind the twentieth, as pages and the size after the commit that they end.

@@ -35,6 +35,9 @@ use crate::{Bitmap, Doubt, Error, JournalMode, Moment, Pin, Result};
 /// Ascending page numbers, each with its newest frame in the WAL that the database file may lack.
 type Newest = Arc<Vec<(u32, u32)>>;
 
+/// What was read from the WAL: the newest frames, and the pages that may differ.
+type Frames = (Newest, Bitmap);
+
 /// Follows a WAL database. It holds a read transaction on the state that was captured last.
 // The order of the fields is the order of dropping: the connections go before what they leave.
 #[derive(Debug)]
@@ -65,6 +68,7 @@ struct Next {
 
 /// What came after the state that was captured last.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "looked at once, and never kept")]
 pub enum Advance<'tracker> {
     /// Nothing. The tracker has moved on all the same, so that checkpoints can end and the
     /// application can reset its WAL.
@@ -231,18 +235,19 @@ impl Tracker {
         Ok(!held.map_err(|code| self.failed(code))?)
     }
 
-    /// Reads the frames of `next` behind frame `after` of its generation: the newest frames, and the
-    /// pages that may differ from those of `held`.
+    /// Reads the frames of `next` behind frame `after` of its generation. The pages are those that may
+    /// differ from the ones of `held`.
     fn read_frames(
         &self,
         held: &Standing,
         next: &Standing,
         after: u32,
-    ) -> Result<Result<(Newest, Bitmap), Doubt>> {
+    ) -> Result<Result<Frames, Doubt>> {
         let wal = ffi::wal_file(&next.connection).map_err(|code| self.failed(code))?;
         let mut tail = Tail::new(after, next.moment.page_count);
         // Those of before belong to this generation, if any of its frames were read.
-        let mut frames = if after > 0 { self.newest.to_vec() } else { Vec::new() };
+        let keep = after > 0 && next.wal.in_wal;
+        let mut frames = if keep { self.newest.to_vec() } else { Vec::new() };
         let from = (after, held.position().checksum);
         let state = &next.wal.header;
         let walked = walk(&wal, state, self.page_size, from, |frame, header, checksum| {

@@ -17,6 +17,13 @@ pub struct WalPosition {
     pub checksum: [u32; 2],
 }
 
+impl WalPosition {
+    /// Whether a frame that says this is the last one of the position.
+    pub(crate) fn ends_at(&self, mark: &FrameMark) -> bool {
+        (mark.salts, mark.checksum) == (self.salts, self.checksum)
+    }
+}
+
 /// The header of a WAL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WalHeader {
@@ -97,11 +104,21 @@ impl Chain {
     }
 }
 
-/// The salts and the checksum in the header of a frame.
-pub(crate) fn frame_mark(header: &[u8; FRAME_HEADER]) -> ([u8; 8], [u32; 2]) {
-    let mut salts = [0; 8];
-    salts.copy_from_slice(&header[8..16]);
-    (salts, [word(header, 16), word(header, 20)])
+/// What the header of a frame says about its place in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FrameMark {
+    /// The generation that it is of.
+    pub(crate) salts: [u8; 8],
+    /// The running checksum.
+    pub(crate) checksum: [u32; 2],
+}
+
+impl FrameMark {
+    pub(crate) fn parse(header: &[u8; FRAME_HEADER]) -> Self {
+        let mut salts = [0; 8];
+        salts.copy_from_slice(&header[8..16]);
+        Self { salts, checksum: [word(header, 16), word(header, 20)] }
+    }
 }
 
 fn word(bytes: &[u8], at: usize) -> u32 {

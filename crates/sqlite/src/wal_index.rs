@@ -127,20 +127,24 @@ pub(crate) fn begin_yielding(connection: &Connection) -> rusqlite::Result<Option
     // Reads the header of the database and no schema.
     connection.query_row("PRAGMA application_id", [], |_| Ok(()))?;
     let snapshot = ffi::begin_snapshot(connection).map_err(ffi::code_error)?;
-    let settled = snapshot.map(|snapshot| {
-        let (header, backfilled, current) = look(connection, &snapshot)?;
-        let Some(current) = current else { return settle(connection, &snapshot) };
-        let complete = backfilled >= header.last_frame;
-        let quiet = current == snapshot;
-        let reset = WalIndexHeader::parse(&current).salts != header.salts;
-        Ok(WalState {
-            header,
-            backfilled: if reset { header.last_frame } else { backfilled },
-            in_wal: !reset && !(quiet && complete),
-            may_reset: reset || complete,
-        })
-    });
+    let settled = snapshot.map(|snapshot| settle_yielding(connection, &snapshot));
     settled.transpose().map_err(ffi::code_error)
+}
+
+fn settle_yielding(
+    connection: &Connection,
+    snapshot: &[u8; WAL_INDEX_HEADER],
+) -> Result<WalState, Code> {
+    let (header, backfilled, current) = look(connection, snapshot)?;
+    let Some(current) = current else { return settle(connection, snapshot) };
+    let complete = backfilled >= header.last_frame;
+    let reset = WalIndexHeader::parse(&current).salts != header.salts;
+    Ok(WalState {
+        header,
+        backfilled: if reset { header.last_frame } else { backfilled },
+        in_wal: !(reset || (complete && current == *snapshot)),
+        may_reset: reset || complete,
+    })
 }
 
 /// Whether the index is shared with other processes. A connection that may not write beside the
@@ -178,7 +182,7 @@ fn look(
 mod tests {
     use rusqlite::Connection;
 
-    use super::{begin, ffi, settle};
+    use super::{begin, begin_yielding, ffi, settle, settle_yielding};
     use crate::open::{BUSY, open_read_only};
 
     const SETUP: &str = "PRAGMA journal_mode=wal; PRAGMA wal_autocheckpoint=0; CREATE TABLE t(x);
@@ -233,5 +237,45 @@ mod tests {
         let after = begin(&reader).unwrap().unwrap().header;
         assert_eq!(after.salts, before.salts);
         assert!(after.last_frame > before.last_frame);
+    }
+
+    #[test]
+    fn what_a_yielding_transaction_finds_tells_where_its_pages_are() {
+        let (_directory, writer, reader) = database();
+        let state = || begin_yielding(&reader).unwrap().unwrap();
+        // A read mark: the WAL cannot be reset.
+        let first = state();
+        assert!(first.in_wal && !first.may_reset);
+        run(&reader, "ROLLBACK");
+        run(&writer, "PRAGMA wal_checkpoint(PASSIVE)");
+        // Lock 0, and nothing else happened.
+        let complete = state();
+        assert!(!complete.in_wal && complete.may_reset);
+        run(&reader, "ROLLBACK");
+
+        // What comes between the beginning and the look at the index.
+        let look_after = |sql: &str| {
+            run(&reader, "BEGIN");
+            run(&reader, "PRAGMA application_id");
+            let snapshot = ffi::begin_snapshot(&reader).unwrap().unwrap();
+            run(&writer, sql);
+            let state = settle_yielding(&reader, &snapshot).unwrap();
+            run(&reader, "ROLLBACK");
+            state
+        };
+        let mark = begin(&reader).unwrap().unwrap().header;
+        run(&reader, "ROLLBACK");
+        // Another reader's mark keeps the log, so that a commit is added to it.
+        let other = open_read_only(writer.path().unwrap().as_ref(), BUSY).unwrap();
+        begin(&other).unwrap();
+        let added = look_after("UPDATE t SET x = zeroblob(30000)");
+        assert!(added.in_wal && added.may_reset && added.header == mark);
+        run(&other, "ROLLBACK");
+        run(&writer, "PRAGMA wal_checkpoint(PASSIVE)");
+        let reset = look_after("UPDATE t SET x = zeroblob(40000)");
+        assert!(!reset.in_wal && reset.may_reset);
+        assert_eq!(reset.backfilled, reset.header.last_frame);
+        run(&writer, "PRAGMA wal_checkpoint(PASSIVE)");
+        assert!(!look_after("PRAGMA wal_checkpoint(TRUNCATE)").in_wal);
     }
 }

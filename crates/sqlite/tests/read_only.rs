@@ -7,8 +7,8 @@ mod common;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use common::{Place, Tool, bytes, require_tool, run};
-use lifeboat_sqlite::{Error, JournalMode, pin};
+use common::{Place, Tool, assert_same, bytes, require_tool, run};
+use lifeboat_sqlite::{Advance, Error, HandOver, JournalMode, Patience, Step, Tracker, pin};
 
 /// Runs in a thread of its own as a user who owns nothing, where this process may do so.
 fn as_nobody(work: impl FnOnce() + Send) {
@@ -155,6 +155,78 @@ fn an_application_in_another_process() {
         reads(&place, scratch().path(), false, &expected);
         permit(place.directory.path(), 0o755);
     }
+}
+
+/// Followed by a user who may map the index read-only, and not hand the WAL over.
+#[test]
+fn an_application_that_is_followed() {
+    if !require_tool("python3") {
+        return;
+    }
+    let place = Place::new();
+    let mut application = Tool::application(&place.database);
+    application.run(
+        "PRAGMA journal_mode=wal; PRAGMA busy_timeout=0; CREATE TABLE t(a INTEGER PRIMARY KEY, x);
+         INSERT INTO t(x) SELECT randomblob(3000) FROM (VALUES (1), (2), (3), (4), (5))",
+    );
+    lock_away(&place);
+    permit(place.directory.path(), 0o755);
+    as_nobody(|| {
+        let scratch = scratch();
+        let pinned = pin(&place.database, scratch.path()).unwrap();
+        let mut image = bytes(&pinned.image().unwrap());
+        let mut tracker = Tracker::start(pinned).unwrap().unwrap();
+        for step in [
+            "UPDATE t SET x = randomblob(3000) WHERE a = 2",
+            "PRAGMA wal_checkpoint(PASSIVE)",
+            "UPDATE t SET x = randomblob(3000) WHERE a = 3",
+            "DELETE FROM t WHERE a = 4",
+            "PRAGMA wal_checkpoint(TRUNCATE)",
+            "INSERT INTO t(x) VALUES (randomblob(9000))",
+        ] {
+            application.run(step);
+            if let Advance::Step(step) = tracker.advance().unwrap() {
+                let (now, pages) = (step.image().unwrap(), step.pages());
+                image.resize(usize::try_from(now.size()).unwrap(), 0);
+                for pgno in pages.iter() {
+                    let at = (pgno as usize - 1) * 4096;
+                    image[at..at + 4096].copy_from_slice(&now.page(pgno).unwrap());
+                }
+                assert_same(&image, &bytes(&now), 4096, "the pages of the step");
+                drop(now);
+                step.keep();
+            }
+        }
+        let nothing_left = |_: Step<'_>| -> Result<(), Error> { panic!("a step") };
+        let handed_over = tracker.hand_over(&Patience::default(), nothing_left).unwrap();
+        assert_eq!(handed_over, HandOver::ReadOnly);
+        assert_same(
+            &image,
+            &bytes(&pin(&place.database, scratch.path()).unwrap().image().unwrap()),
+            4096,
+            "the end",
+        );
+    });
+}
+
+/// Nobody is attached to the index that a killed application left, and it may not be locked.
+#[test]
+fn a_log_that_was_left_is_not_followed() {
+    if !require_tool("python3") {
+        return;
+    }
+    let place = Place::new();
+    let mut application = Tool::application(&place.database);
+    application.run("PRAGMA journal_mode=wal; CREATE TABLE t(x)");
+    application.kill();
+    lock_away(&place);
+    as_nobody(|| {
+        let scratch = scratch();
+        let pinned = pin(&place.database, scratch.path()).unwrap();
+        assert!(!pinned.is_copy());
+        assert!(Tracker::start(pinned).unwrap().is_none());
+    });
+    permit(place.directory.path(), 0o755);
 }
 
 #[test]

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::{
-    Place, Tool, assert_same, base, bytes, naive_checksum, page_table, require_tool, run, value,
+    ACCOUNTS, BALANCE, Place, Reader, Tool, assert_same, bank, base, bytes, naive_checksum,
+    page_table, require_tool, soak, value,
 };
 use lifeboat_ltx::Checksum;
 use lifeboat_sqlite::{
@@ -17,48 +18,9 @@ use lifeboat_sqlite::{
 };
 use rusqlite::Connection;
 
-const ACCOUNTS: i64 = 300;
-const BALANCE: i64 = 1_000;
 const WRITERS: usize = 2;
 /// How long each storm lasts; `LIFEBOAT_SOAK` multiplies it.
 const SECONDS: f64 = 2.0;
-
-fn bank(mode: &str) -> Place {
-    let place = Place::in_memory();
-    run(
-        &place.open(),
-        &format!(
-            "PRAGMA journal_mode={mode};
-             CREATE TABLE accounts(id INTEGER PRIMARY KEY, balance INTEGER, pad TEXT);
-             CREATE TABLE filler(id INTEGER PRIMARY KEY, x); CREATE TABLE clock(ticks);
-             CREATE INDEX by_balance ON accounts(balance, pad); INSERT INTO clock VALUES (0);
-             WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i+1 FROM n WHERE i<{ACCOUNTS}-1)
-             INSERT INTO accounts SELECT i, {BALANCE}, hex(randomblob(100)) FROM n"
-        ),
-    );
-    place
-}
-
-/// A reader of SQLite's, with what tells one state of the bank from another.
-struct Reader(Connection);
-
-impl Reader {
-    fn new(place: &Place) -> Self {
-        let connection = place.open();
-        run(&connection, "PRAGMA busy_timeout=10000");
-        Self(connection)
-    }
-
-    /// Begins a transaction; the state it sees, which every commit changes.
-    fn begin(&self) -> (i64, i64) {
-        run(&self.0, "BEGIN");
-        (value(&self.0, "SELECT ticks FROM clock"), value(&self.0, "PRAGMA schema_version"))
-    }
-
-    fn end(&self) {
-        run(&self.0, "ROLLBACK");
-    }
-}
 
 /// What is captured of the bank, scan after scan.
 struct Captures {
@@ -147,11 +109,9 @@ fn storm(mode: &str, checkpoint: &str) -> (u32, u32, u32) {
         let moment = pinned.moment().copied();
         Captures { bytes: bytes(&image), checksum, moment, followed: 0 }
     };
-    let soak: f64 =
-        std::env::var("LIFEBOAT_SOAK").ok().and_then(|times| times.parse().ok()).unwrap_or(1.0);
     let (mut images, mut compared) = (0, 0);
     let start = Instant::now();
-    while start.elapsed().as_secs_f64() < SECONDS * soak {
+    while start.elapsed().as_secs_f64() < SECONDS * soak() {
         let before = first.begin();
         let pinned = pin(&place.database, &scratch).unwrap();
         let same = second.begin() == before;

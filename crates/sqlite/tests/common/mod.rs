@@ -3,12 +3,14 @@
 #![allow(dead_code, unused_imports, reason = "every test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bank;
 mod follower;
 mod lineage;
 mod stored;
 mod tools;
 mod tracked;
 
+pub(crate) use bank::{ACCOUNTS, BALANCE, Reader, bank, soak};
 pub(crate) use follower::{Follower, Way};
 pub(crate) use lineage::{Lineage, base};
 pub(crate) use stored::Stored;
