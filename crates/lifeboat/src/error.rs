@@ -201,6 +201,11 @@ impl Error {
         matches!(self, Self::Repository(lifeboat_repository::Error::NoRepository { .. }))
     }
 
+    /// Whether a storage failed: it may do so with everything else, too.
+    pub(crate) fn is_of_storage(&self) -> bool {
+        matches!(self, Self::Repository(lifeboat_repository::Error::Storage(_)))
+    }
+
     /// Whether other bytes have the name of an object that was to be written.
     pub(crate) fn is_taken_name(&self) -> bool {
         let Self::Repository(lifeboat_repository::Error::Storage(error)) = self else {

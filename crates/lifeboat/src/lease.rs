@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use lifeboat_repository::{Claim, DatabaseAddress, LeaseOutcome, Repository, Time};
+use lifeboat_repository::{
+    Claim, DatabaseAddress, Lease, LeaseOutcome, LineageId, Repository, Time,
+};
 
 use crate::state::hostname;
 use crate::{Error, Result};
@@ -26,13 +28,28 @@ pub(crate) fn require_lease(
     if lease.holder == node {
         return Ok(());
     }
+    hold(repository, database, name, node, None, take_over).map(drop)
+}
+
+/// Takes the lease of a database, or makes sure of it. `own` is the lineage that this state directory
+/// writes.
+///
+/// [`Error::LeaseHeld`] if another host may be there.
+pub(crate) fn hold(
+    repository: &Repository,
+    database: &DatabaseAddress,
+    name: &str,
+    node: &str,
+    own: Option<LineageId>,
+    take_over: bool,
+) -> Result<Lease> {
     let hostname = hostname();
-    let claim = Claim { holder: node, hostname: &hostname, ttl: LEASE_TTL, own: None, take_over };
+    let claim = Claim { holder: node, hostname: &hostname, ttl: LEASE_TTL, own, take_over };
     match repository.take_lease(database, &claim, Time::now())? {
-        LeaseOutcome::Held(_) | LeaseOutcome::Taken { .. } => Ok(()),
-        LeaseOutcome::Refused { lease: newer, last_upload, until } => Err(Error::LeaseHeld {
+        LeaseOutcome::Held(lease) | LeaseOutcome::Taken { lease, .. } => Ok(lease),
+        LeaseOutcome::Refused { lease, last_upload, until } => Err(Error::LeaseHeld {
             name: name.to_owned(),
-            hostname: newer.unwrap_or(lease).hostname,
+            hostname: lease.map_or_else(|| "another host".to_owned(), |lease| lease.hostname),
             last_upload,
             until,
         }),

@@ -57,6 +57,8 @@ pub struct ReplicateRequest {
     pub sources: Request,
     /// How often a database that is written to is captured; `None`: as configured, else every second.
     pub interval: Option<Duration>,
+    /// No other host writes any more: take over from the one that holds the lease.
+    pub take_over: bool,
     /// Capture what there is now, bring it everywhere, and end.
     pub once: bool,
 }
@@ -126,6 +128,7 @@ pub fn replicate(
     let starter = Starter {
         context,
         repositories: repositories.len(),
+        take_over: request.take_over,
         work,
         messages: to_engine.clone(),
         wake: wake.clone(),
@@ -140,6 +143,7 @@ pub fn replicate(
                 context,
                 repository: number,
                 interval: repository.interval,
+                take_over: request.take_over,
                 orders,
                 messages: to_engine.clone(),
                 wake: wake.clone(),

@@ -24,10 +24,10 @@ pub(super) enum Message {
 pub(super) enum UploadNews {
     /// The repository is open; this is its id.
     Opened { id: String, location: String },
-    /// It fails, with all of its databases or with one.
+    /// It fails, with all of its databases (`None`) or with one.
     Failing { database: Option<usize>, error: Error },
-    /// It works again.
-    Working,
+    /// It works again, with all that failed or with one.
+    Working { database: Option<usize> },
     /// A database may be brought there; nothing is missing from what it holds.
     Attached { database: usize, position: Position, time: Time },
     /// It holds more of a database.
@@ -55,6 +55,7 @@ pub(super) enum Order {
 #[derive(Debug)]
 pub(super) struct Attach {
     pub(super) database: usize,
+    pub(super) name: String,
     pub(super) lineage: LineageAddress,
     /// How far the repository is.
     pub(super) position: Option<Position>,

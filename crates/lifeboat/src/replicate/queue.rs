@@ -36,12 +36,26 @@ pub(super) struct Queue {
     pub(super) sent: Option<Instant>,
     /// Not to wait for the interval, once.
     pub(super) hurry: bool,
+    /// The epoch in which this host may write, and when that was last made sure of.
+    pub(super) lease: Option<(u32, Instant)>,
+    /// Failures since the last success, and when to try again.
+    pub(super) failures: u32,
+    pub(super) not_before: Option<Instant>,
 }
 
 impl Queue {
     pub(super) fn new(mut attach: Attach) -> Self {
         let waiting = std::mem::take(&mut attach.waiting).into();
-        Self { attach, standing: Standing::Unknown, waiting, sent: None, hurry: false }
+        Self {
+            attach,
+            standing: Standing::Unknown,
+            waiting,
+            sent: None,
+            hurry: false,
+            lease: None,
+            failures: 0,
+            not_before: None,
+        }
     }
 
     /// Leaves out what the repository holds already; whether the rest goes on from there.
@@ -54,7 +68,7 @@ impl Queue {
 
     /// When something is to be sent; `None` while nothing waits.
     pub(super) fn due(&self, interval: Option<Duration>, now: Instant) -> Option<Instant> {
-        match self.standing {
+        let due = match self.standing {
             Standing::Unknown => Some(now),
             Standing::Lacking => None,
             Standing::Good if self.waiting.is_empty() => None,
@@ -62,7 +76,8 @@ impl Queue {
                 (Some(interval), Some(sent), false) => Some((sent + interval).max(now)),
                 _ => Some(now),
             },
-        }
+        };
+        due.map(|due| self.not_before.map_or(due, |until| until.max(due)))
     }
 
     /// How many of those that wait become one file.

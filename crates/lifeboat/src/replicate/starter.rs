@@ -3,6 +3,7 @@
 
 use std::sync::mpsc::{Receiver, Sender};
 
+use lifeboat_repository::DatabaseAddress;
 use lifeboat_sqlite::pin;
 
 use super::captures::Look;
@@ -10,6 +11,7 @@ use super::message::{Message, Start};
 use super::replica::Replica;
 use super::wake::Wake;
 use crate::capture::store;
+use crate::lease::hold;
 use crate::names::directory_of;
 use crate::state::DatabaseStateFile;
 use crate::{Context, DatabaseTarget, Error, OpenRepository, Progress, Result};
@@ -19,6 +21,8 @@ pub(super) struct Starter<'a> {
     pub(super) context: &'a Context,
     /// How many repositories there are.
     pub(super) repositories: usize,
+    /// Whether the user says that no other host writes.
+    pub(super) take_over: bool,
     pub(super) work: Receiver<Start>,
     pub(super) messages: Sender<Message>,
     pub(super) wake: Wake,
@@ -96,6 +100,10 @@ impl Starter<'_> {
         files: DatabaseStateFile,
     ) -> Result<Replica> {
         opened.require_writable()?;
+        let (repository, node) = (opened.repository(), &self.context.host().node);
+        let address = DatabaseAddress::new(&self.context.host_name(), &target.name)?;
+        let own = files.peek().map(|state| state.lineage);
+        hold(repository, &address, &target.name, node, own, self.take_over)?;
         let pin = pin(&target.path, &files.scratch())?;
         store(opened, &target, &files, pin, self.progress)?;
         self.resume(target, files)

@@ -16,6 +16,7 @@ use super::message::{Message, Order, UploadNews};
 use super::queue::{Queue, Standing};
 use super::seal::seal;
 use super::wake::Wake;
+use crate::lease::{LEASE_TTL, hold};
 use crate::opened::OpenRepository;
 use crate::state::Position;
 use crate::{Context, Error, Result};
@@ -30,6 +31,8 @@ pub(super) struct Uploader<'a> {
     pub(super) repository: usize,
     /// How long captures are gathered before they are sent as one; `None`: each by itself.
     pub(super) interval: Option<Duration>,
+    /// Whether the user says that no other host writes.
+    pub(super) take_over: bool,
     pub(super) orders: Receiver<Order>,
     pub(super) messages: Sender<Message>,
     pub(super) wake: Wake,
@@ -65,7 +68,7 @@ impl Uploader<'_> {
             match done {
                 Ok(()) if work.failures > 0 => {
                     (work.failures, work.not_before) = (0, None);
-                    self.tell(UploadNews::Working);
+                    self.tell(UploadNews::Working { database: None });
                 }
                 Ok(()) => {}
                 Err((database, error)) => self.fail(&mut work, database, error),
@@ -129,6 +132,10 @@ impl Uploader<'_> {
                 _ => self.send_next(repository, queue),
             };
             done.map_err(|error| (Some(*database), error))?;
+            if std::mem::take(&mut queue.failures) > 0 {
+                queue.not_before = None;
+                self.tell(UploadNews::Working { database: Some(*database) });
+            }
         }
         Ok(())
     }
@@ -142,6 +149,10 @@ impl Uploader<'_> {
             outbox.remove(&outgoing.entry.key)?;
         }
         let lineage = &queue.attach.lineage;
+        let (name, node) = (&queue.attach.name, &self.context.host().node);
+        let own = Some(lineage.id());
+        let lease = hold(repository, lineage.database(), name, node, own, self.take_over)?;
+        queue.lease = Some((lease.epoch, Instant::now()));
         let listing = repository.listing(lineage)?;
         let reason = if listing.fenced {
             Some("another host took the database over".to_owned())
@@ -187,6 +198,10 @@ impl Uploader<'_> {
 
     /// Seals and sends the next file.
     fn send_next(&self, repository: &Repository, queue: &mut Queue) -> Result<()> {
+        if !self.is_still_ours(repository, queue)? {
+            queue.standing = Standing::Unknown;
+            return Ok(());
+        }
         let outbox: Arc<dyn Storage> = Arc::new(LocalStorage::create(&queue.attach.outbox)?);
         let count = queue.batch(self.interval);
         let Some(name) = queue.name(count) else { return Ok(()) };
@@ -220,6 +235,18 @@ impl Uploader<'_> {
         Ok(())
     }
 
+    /// Whether this host still holds the lease; asked again once others might have taken it.
+    fn is_still_ours(&self, repository: &Repository, queue: &mut Queue) -> Result<bool> {
+        let Some((epoch, asked)) = queue.lease else { return Ok(false) };
+        let shown = queue.sent.map_or(asked, |sent| sent.max(asked));
+        if shown.elapsed() < LEASE_TTL / 2 {
+            return Ok(true);
+        }
+        let (database, node) = (queue.attach.lineage.database(), &self.context.host().node);
+        queue.lease = Some((epoch, Instant::now()));
+        Ok(repository.confirm_lease(database, node, epoch)?)
+    }
+
     fn fail(&self, work: &mut Work, database: Option<usize>, error: Error) {
         if let (Some(database), true) = (database, error.is_taken_name()) {
             // Somebody else writes there: this lineage cannot go on.
@@ -229,10 +256,18 @@ impl Uploader<'_> {
             let reason = "other bytes stand under the name of a capture".to_owned();
             return self.tell(UploadNews::Lacks { database, reason });
         }
-        let wait = RETRY.0 * 2_u32.saturating_pow(work.failures.min(16));
-        work.not_before = Some(Instant::now() + wait.min(RETRY.1));
-        work.failures = work.failures.saturating_add(1);
-        self.tell(UploadNews::Failing { database, error });
+        let queue = database.and_then(|database| work.queues.get_mut(&database));
+        match queue.filter(|_| !error.is_of_storage()) {
+            // The others in this repository are not kept waiting.
+            Some(queue) => {
+                queue.not_before = Some(next_try(&mut queue.failures));
+                self.tell(UploadNews::Failing { database, error });
+            }
+            None => {
+                work.not_before = Some(next_try(&mut work.failures));
+                self.tell(UploadNews::Failing { database: None, error });
+            }
+        }
     }
 
     fn tell(&self, news: UploadNews) {
@@ -240,6 +275,13 @@ impl Uploader<'_> {
         let _ = self.messages.send(Message::Upload { repository: self.repository, news });
         self.wake.ring();
     }
+}
+
+/// When to try again, after one more failure.
+fn next_try(failures: &mut u32) -> Instant {
+    let wait = RETRY.0 * 2_u32.saturating_pow((*failures).min(16));
+    *failures = failures.saturating_add(1);
+    Instant::now() + wait.min(RETRY.1)
 }
 
 impl Work {
@@ -258,13 +300,16 @@ impl Work {
             }
             Order::Hurry { database } => {
                 if let Some(queue) = self.queues.get_mut(&database) {
-                    queue.hurry = true;
+                    (queue.hurry, queue.not_before) = (true, None);
                     // Who asks wants to know, now.
                     self.not_before = None;
                 }
             }
             Order::Finish { until } => {
                 (self.finish, self.not_before, self.failures) = (Some(until), None, 0);
+                for queue in self.queues.values_mut() {
+                    (queue.not_before, queue.failures) = (None, 0);
+                }
             }
         }
     }
@@ -276,8 +321,8 @@ impl Work {
 
     fn is_finished(&self, closed: bool) -> bool {
         let Some(until) = self.finish else { return false };
-        let idle =
-            !closed && self.queues.values().all(|queue| queue.due(None, Instant::now()).is_none());
+        let rests = |queue: &Queue| queue.failures > 0 || queue.due(None, Instant::now()).is_none();
+        let idle = !closed && self.queues.values().all(rests);
         idle || self.failures > 0 || until.is_some_and(|until| Instant::now() >= until)
     }
 }

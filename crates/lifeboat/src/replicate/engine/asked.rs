@@ -78,7 +78,7 @@ impl Engine<'_> {
                 asked.conversation.answer(&asked.answer);
                 return false;
             }
-            match &repositories[asked.repository].trouble {
+            match repositories[asked.repository].trouble.as_ref().or(way.trouble.as_ref()) {
                 Some(trouble) => asked.conversation.refuse(trouble),
                 None => return true,
             }
@@ -151,7 +151,7 @@ impl Way {
             protected: self.protected.map(|(_, time)| time),
             lag_seconds: lag.max(0).unsigned_abs() / 1000,
             lag_bytes: replica.map_or(0, |replica| replica.captures.waiting_bytes(protected)),
-            problem: lane.trouble.clone(),
+            problem: lane.trouble.clone().or_else(|| self.trouble.clone()),
         }
     }
 }

@@ -48,6 +48,7 @@ impl Engine<'_> {
         let position = replica.captures.state.positions.get(id).copied();
         let attach = Attach {
             database: number,
+            name: slot.target.name.clone(),
             lineage,
             position,
             behind: position
@@ -71,22 +72,20 @@ impl Engine<'_> {
                 }
             }
             UploadNews::Failing { database, error } => {
-                let name = database.map(|number| self.databases[number].target.name.clone());
                 let error = chain(&error);
-                let lane = &mut self.repositories[repository];
-                if lane.trouble.as_ref() != Some(&error) {
-                    self.events.event(&Event::Failing {
-                        database: name.as_deref(),
-                        repository: Some(&location),
-                        error: &error,
-                    });
-                    lane.trouble = Some(error);
+                let (name, trouble) = self.trouble(database, repository);
+                if trouble.as_ref() != Some(&error) {
+                    *trouble = Some(error.clone());
+                    let (database, repository) = (name.as_deref(), Some(location.as_str()));
+                    self.events.event(&Event::Failing { database, repository, error: &error });
                 }
+                self.answer();
             }
-            UploadNews::Working => {
-                if self.repositories[repository].trouble.take().is_some() {
-                    self.events
-                        .event(&Event::Working { database: None, repository: Some(&location) });
+            UploadNews::Working { database } => {
+                let (name, trouble) = self.trouble(database, repository);
+                if trouble.take().is_some() {
+                    let (database, repository) = (name.as_deref(), Some(location.as_str()));
+                    self.events.event(&Event::Working { database, repository });
                 }
             }
             UploadNews::Attached { database, position, time } => {
@@ -122,6 +121,21 @@ impl Engine<'_> {
                 });
                 self.store(database, repository);
             }
+        }
+    }
+
+    /// Where the trouble of a repository stands, with one database or with all.
+    fn trouble(
+        &mut self,
+        database: Option<usize>,
+        repository: usize,
+    ) -> (Option<String>, &mut Option<String>) {
+        match database {
+            Some(number) => {
+                let slot = &mut self.databases[number];
+                (Some(slot.target.name.clone()), &mut slot.ways[repository].trouble)
+            }
+            None => (None, &mut self.repositories[repository].trouble),
         }
     }
 }

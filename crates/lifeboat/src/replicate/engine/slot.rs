@@ -56,6 +56,7 @@ pub(super) struct Way {
     pub(super) attached: bool,
     /// The last transaction that the repository holds, and when it was captured.
     pub(super) protected: Option<(Txid, Time)>,
+    pub(super) trouble: Option<String>,
     /// What was stored while the starter had the database.
     pub(super) stored: Option<Position>,
 }
@@ -85,7 +86,8 @@ impl Slot {
     /// Whether it was captured and every repository that can be reached will get it; or cannot be.
     pub(super) fn is_done(&self, repositories: &[Lane]) -> bool {
         let mut ways = self.ways.iter().zip(repositories);
-        let has_ways = ways.all(|(way, lane)| way.attached || lane.trouble.is_some());
+        let has_ways =
+            ways.all(|(way, lane)| way.attached || way.trouble.is_some() || lane.trouble.is_some());
         (self.looked && has_ways && matches!(self.phase, Phase::Following(_))) || self.failures > 0
     }
 }
