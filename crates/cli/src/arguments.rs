@@ -1,9 +1,13 @@
 //! The command line.
 
+mod replicate;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lifeboat::{Age, Limit};
+
+pub(crate) use replicate::ReplicateArguments;
 
 /// Backs up running applications: their SQLite databases page by page, while they are written to.
 ///
@@ -73,6 +77,15 @@ pub(crate) enum Command {
     Restore(RestoreArguments),
     /// Write a database of a backup to standard output
     Dump(SelectArguments),
+    /// Protect databases continuously, to any point in time
+    ///
+    /// Follows the WAL of each database, captures what was committed every second, and stores it in every
+    /// repository that is configured. Nothing is written to the databases, and nothing is open while they
+    /// are not written to. Runs until it is stopped.
+    #[command(alias = "sync")]
+    Replicate(ReplicateArguments),
+    /// Show how far every database is protected, and where
+    Status,
     /// List what a backup holds
     Ls(LsArguments),
     /// Drop backups by rules, or by id

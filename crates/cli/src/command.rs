@@ -11,8 +11,10 @@ mod init;
 mod key;
 mod ls;
 mod prune;
+mod replicate;
 pub(crate) mod restore;
 mod stats;
+mod status;
 
 use clap::CommandFactory;
 use lifeboat::{Context, Environment, Error, KeySource, Overrides, PasswordSource, Selection};
@@ -55,6 +57,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Error> {
         Command::Forget(arguments) => forget::run(&session, arguments),
         Command::Prune(arguments) => prune::run(&session, arguments),
         Command::Check(arguments) => check::run(&session, arguments),
+        Command::Replicate(arguments) => replicate::run(&session, arguments),
+        Command::Status => status::run(&session),
         Command::Stats => stats::run(&session),
         Command::Key { command } => key::run(&session, command),
         Command::Config { command: ConfigCommand::Show } => config::show(&session),

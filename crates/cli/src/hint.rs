@@ -47,6 +47,9 @@ pub(crate) fn of_error(error: &Error) -> Option<String> {
             Some("run the command by hand: it must print the password and nothing else".to_owned())
         }
         Error::Busy { .. } => Some("wait until the other lifeboat process has finished".to_owned()),
+        Error::Replication { .. } => {
+            Some("`lifeboat status` shows how the replication stands".to_owned())
+        }
         Error::LeaseHeld { until, .. } => Some(format!(
             "back up on that host, or give this one another name; if that host is silent, this one \
              takes over from {until} on, and at once with --take-over"

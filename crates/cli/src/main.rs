@@ -7,6 +7,7 @@ mod hint;
 mod output;
 mod progress;
 mod prompt;
+mod signals;
 
 use std::process::ExitCode;
 

@@ -231,6 +231,7 @@ fn changed_by(source: &str, by: ChangedBy, reason: Option<&str>) -> String {
         ChangedBy::Scan => "reading all of it",
         ChangedBy::Wal => "reading the pages that its WAL names",
         ChangedBy::Unchanged => "not written to since the last backup",
+        ChangedBy::Replicated => "captured by its replication",
     };
     let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
     format!("{source}: {what}{reason}")

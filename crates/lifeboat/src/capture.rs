@@ -10,6 +10,7 @@ pub(crate) mod find;
 mod free_name;
 mod out;
 mod rebuild;
+mod replicated;
 pub(crate) mod take;
 
 use std::os::unix::fs::MetadataExt;
@@ -23,9 +24,12 @@ use lifeboat_repository::{
 use lifeboat_sqlite::{Encoded, Pin, pin};
 
 use self::out::Out;
+use self::replicated::capture_replicated;
 use crate::lease::require_lease;
 use crate::names::directory_of;
-use crate::state::{Captured, DatabaseState, DatabaseStateFile, Facts, Pending, Position, Seen};
+use crate::state::{
+    Captured, DatabaseState, DatabaseStateFile, Facts, Ledger, Pending, Position, Seen,
+};
 use crate::{ChangedBy, DatabaseTarget, Error, Note, OpenRepository, Progress, Result};
 
 /// How to capture.
@@ -49,7 +53,14 @@ pub(crate) fn capture(
 ) -> Result<(DatabaseSource, ChangedBy)> {
     let began = Instant::now();
     let directory = directory_of(opened.context().state(), &target.name, &target.path)?;
-    let files = DatabaseStateFile::lock(&directory, &target.name)?;
+    let files = match DatabaseStateFile::lock(&directory, &target.name) {
+        Err(Error::Busy { name }) => {
+            let source = capture_replicated(opened, target, backup)?.ok_or(Error::Busy { name })?;
+            let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            return Ok((DatabaseSource { duration_ms, ..source }, ChangedBy::Replicated));
+        }
+        files => files?,
+    };
     let capture = Capture::new(opened, target, &files, options, progress)?;
     let Capture { repository, address, node, .. } = &capture;
     require_lease(repository, address, &target.name, node, options.take_over)?;
@@ -63,7 +74,8 @@ pub(crate) fn capture(
     let (lineage, by) = (taken.lineage.clone(), taken.by);
     let mut source = capture.store(taken)?;
     opened.repository().write_pin(&lineage, source.txid, backup)?;
-    source.objects = capture.objects(&lineage, source.txid)?;
+    let ledger = files.ledger(&capture.repository_id);
+    source.objects = objects(opened.repository(), &lineage, source.txid, &ledger)?;
     source.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok((source, by))
 }
@@ -137,21 +149,6 @@ impl<'a> Capture<'a> {
         })
     }
 
-    /// What leads to a point that is pinned now. All of it is there: a prune that had looked before
-    /// the pin was written takes the end of a chain first, and so is noticed.
-    fn objects(&self, lineage: &LineageAddress, txid: Txid) -> Result<Vec<ObjectRef>> {
-        let mut known = self.files.ledger(&self.repository_id).objects()?;
-        let listing = self.repository.listing(lineage)?;
-        let files = listing.plan(lineage, txid)?;
-        let entries = files.iter().flat_map(|file| &file.objects);
-        entries
-            .map(|entry| match known.remove(entry.key.as_str()) {
-                Some(object) if object.size == entry.size => Ok(object),
-                _ => Ok(self.repository.object(&entry.key)?),
-            })
-            .collect()
-    }
-
     /// Stores what was taken: sealed, written down, made visible.
     fn store(&self, taken: Taken) -> Result<DatabaseSource> {
         let Taken { mut state, lineage, name, checksum, facts, seen, encoded, whole, from, .. } =
@@ -184,6 +181,26 @@ impl<'a> Capture<'a> {
         let changed_from = from.map(|from| from.txid);
         Ok(DatabaseSource { changed_pages: pages, changed_from, stored_bytes, ..source })
     }
+}
+
+/// What leads to a point that is pinned now. All of it is there: a prune that had looked before the
+/// pin was written takes the end of a chain first, and so is noticed.
+fn objects(
+    repository: &Repository,
+    lineage: &LineageAddress,
+    txid: Txid,
+    ledger: &Ledger,
+) -> Result<Vec<ObjectRef>> {
+    let mut known = ledger.objects()?;
+    let listing = repository.listing(lineage)?;
+    let files = listing.plan(lineage, txid)?;
+    let entries = files.iter().flat_map(|file| &file.objects);
+    entries
+        .map(|entry| match known.remove(entry.key.as_str()) {
+            Some(object) if object.size == entry.size => Ok(object),
+            _ => Ok(repository.object(&entry.key)?),
+        })
+        .collect()
 }
 
 /// What a manifest says of the last capture of a database, but for the objects that lead there.

@@ -11,6 +11,8 @@ pub enum ChangedBy {
     Wal,
     /// Nothing was read: its WAL, or its change counter and file, show that nothing changed.
     Unchanged,
+    /// Its replication captured it.
+    Replicated,
 }
 
 impl ChangedBy {
@@ -21,6 +23,7 @@ impl ChangedBy {
             Self::Scan => "scan",
             Self::Wal => "wal",
             Self::Unchanged => "unchanged",
+            Self::Replicated => "replicated",
         }
     }
 }

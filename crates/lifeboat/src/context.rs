@@ -186,6 +186,14 @@ impl Context {
         missing.map_or(Ok(chosen), Err)
     }
 
+    /// One of the repositories that are meant, if it can be opened; `None` after the last.
+    pub(crate) fn repository_of_several(
+        &self,
+        number: usize,
+    ) -> Option<Option<OpenRepository<'_>>> {
+        (number < self.every_chosen().len()).then(|| self.open_one_of_several(number).ok())
+    }
+
     /// Opens one of the repositories that are meant.
     pub(crate) fn open_one_of_several(&self, number: usize) -> Result<OpenRepository<'_>> {
         let Some(chosen) = self.every_chosen().into_iter().nth(number) else {

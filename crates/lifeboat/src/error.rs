@@ -136,6 +136,22 @@ pub enum Error {
         /// When it will have been silent for long enough to take over.
         until: Time,
     },
+    /// There was nobody to let go of a database, or it could not.
+    #[error("cannot let go of {name}: {problem}")]
+    Yield {
+        /// The database.
+        name: String,
+        /// What was said.
+        problem: String,
+    },
+    /// The replication of a database could not do what was asked of it.
+    #[error("the replication of {name} could not capture it: {problem}")]
+    Replication {
+        /// The database.
+        name: String,
+        /// What it said.
+        problem: String,
+    },
     /// There is no backup that fits the request.
     #[error("no backup {wanted} in {location}")]
     NoBackup {

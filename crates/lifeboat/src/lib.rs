@@ -77,6 +77,7 @@ mod space;
 mod staging;
 mod state;
 mod stats;
+mod status;
 mod verify;
 
 pub use lifeboat_repository::{
@@ -119,9 +120,10 @@ pub use password::{PasswordSource, SecretString};
 pub use progress::{Note, Progress, Silent};
 pub use prune::{CleanupReport, Pruned, cleanup, plan_prune, prune};
 pub use replicate::{
-    Activity, DatabaseStatus, Event, Events, ReplicateReport, ReplicateRequest, RepositoryStatus,
-    Stop, replicate,
+    Activity, DatabaseStatus, Event, Events, LeaseStatus, ReplicateReport, ReplicateRequest,
+    RepositoryStatus, Stop, replicate, yield_databases,
 };
 pub use restore::{RestorePlan, RestoreReport, RestoreRequest, plan_restore, restore};
 pub use select::{Selection, select};
 pub use stats::{DatabaseStats, Stats, stats};
+pub use status::status;

@@ -28,6 +28,7 @@ mod status;
 mod uploader;
 mod wake;
 mod watch;
+mod yielding;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -35,9 +36,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-pub(crate) use control::{Question, ask};
+pub(crate) use control::{NOT_HERE, Question, ask};
 pub use event::{Event, Events};
-pub use status::{Activity, DatabaseStatus, RepositoryStatus};
+pub use status::{Activity, DatabaseStatus, LeaseStatus, RepositoryStatus};
+pub use yielding::yield_databases;
 
 use self::engine::{Engine, Parts};
 use self::starter::Starter;

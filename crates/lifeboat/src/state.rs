@@ -21,7 +21,7 @@ pub(crate) use host::{Host, hostname};
 pub(crate) use ledger::Ledger;
 pub(crate) use repository::RepositoryState;
 pub(crate) use seen::{Facts, Seen};
-pub(crate) use spool::{Spool, Spooled};
+pub(crate) use spool::Spooled;
 
 use crate::{Error, Result};
 

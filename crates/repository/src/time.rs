@@ -37,6 +37,11 @@ impl Time {
         SystemTime::from(self.0)
     }
 
+    /// How many whole seconds ago it was; 0 for what lies ahead.
+    pub fn age_seconds(self) -> u64 {
+        Self::now().millis().saturating_sub(self.millis()).max(0).unsigned_abs() / 1000
+    }
+
     /// Milliseconds since the beginning of 1970.
     pub fn millis(self) -> i64 {
         self.0.as_millisecond()

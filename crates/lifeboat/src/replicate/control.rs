@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// The longest question.
 const MAX_QUESTION: u64 = 64 * 1024;
 
+/// The answer of a replication of other databases.
+pub(crate) const NOT_HERE: &str = "not replicated here";
+
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "question", rename_all = "lowercase")]

@@ -129,7 +129,8 @@ impl Replica {
         let pin = pin(&self.target.path, &self.captures.files.scratch())?;
         let look = self.captures.capture(&pin)?;
         let facts = self.captures.facts(&pin)?;
-        let source = describe(&self.target, &self.captures.state, &facts)?;
+        let mut source = describe(&self.target, &self.captures.state, &facts)?;
+        source.changed_from = Some(source.txid);
         Ok((look, source))
     }
 

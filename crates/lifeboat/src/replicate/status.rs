@@ -50,8 +50,19 @@ pub enum Activity {
     Failing,
 }
 
-/// A database in one repository.
+/// Who may write to a database's replica.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseStatus {
+    /// The number of the lease.
+    pub epoch: u32,
+    /// The computer that holds it.
+    pub hostname: String,
+    /// Since when.
+    pub taken: Time,
+}
+
+/// A database in one repository.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RepositoryStatus {
     /// Its id, once it could be opened.
     pub id: Option<String>,
@@ -68,6 +79,15 @@ pub struct RepositoryStatus {
     pub lag_bytes: u64,
     /// What keeps it from being written to.
     pub problem: Option<String>,
+    /// How many points can be restored from there; `None` where nobody looked.
+    #[serde(default)]
+    pub points: Option<u64>,
+    /// The oldest of them.
+    #[serde(default)]
+    pub oldest: Option<Time>,
+    /// Who may write there.
+    #[serde(default)]
+    pub lease: Option<LeaseStatus>,
 }
 
 impl DatabaseStatus {

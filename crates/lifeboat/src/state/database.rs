@@ -140,6 +140,19 @@ impl DatabaseStateFile {
         }
     }
 
+    /// The state in a directory that another process may be using.
+    pub(crate) fn peek_at(directory: &Path) -> Result<Option<DatabaseState>> {
+        match load(&directory.join("state.json")) {
+            Err(Error::State { .. }) => Ok(None),
+            state => state,
+        }
+    }
+
+    /// What waits in the spool of a directory that another process may be using.
+    pub(crate) fn waiting_at(directory: &Path) -> Result<Vec<Spooled>> {
+        Spool::at(directory.join("spool")).waiting()
+    }
+
     /// The state, with a capture that was pending brought to its end.
     pub(crate) fn load(&self) -> Result<Option<DatabaseState>> {
         let Some(mut state) = load::<DatabaseState>(&self.state_path())? else { return Ok(None) };
@@ -353,7 +366,7 @@ impl DatabaseStateFile {
 
     /// What is known of the objects in a repository.
     pub(crate) fn ledger(&self, repository: &str) -> Ledger {
-        Ledger::at(self.directory.join(format!("objects-{repository}")))
+        Ledger::of(&self.directory, repository)
     }
 
     /// The page array.

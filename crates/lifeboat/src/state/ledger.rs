@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lifeboat_repository::ObjectRef;
 
@@ -23,8 +23,9 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn at(path: PathBuf) -> Self {
-        Self { path }
+    /// Of a repository, in the directory of a database.
+    pub(crate) fn of(directory: &Path, repository: &str) -> Self {
+        Self { path: directory.join(format!("objects-{repository}")) }
     }
 
     /// What is known, by key.
@@ -87,7 +88,7 @@ mod tests {
     #[test]
     fn a_cut_line_costs_only_itself() {
         let directory = tempfile::tempdir().unwrap();
-        let ledger = Ledger::at(directory.path().join("objects"));
+        let ledger = Ledger::of(directory.path(), "r");
         assert!(ledger.objects().unwrap().is_empty());
         ledger.append(&[object("a", 1), object("b", 2)]).unwrap();
         let mut file = std::fs::OpenOptions::new().append(true).open(&ledger.path).unwrap();

@@ -115,11 +115,6 @@ impl Spooled {
         Ok(Some(Self { min, max, time, bytes, path }))
     }
 
-    /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// What the state is after it.
     pub(crate) fn captured(&self) -> Result<Captured> {
         let mut file = self.open()?;

@@ -10,7 +10,7 @@ use super::Engine;
 use super::slot::{Lane, Phase, Slot, Way};
 use crate::error::chain;
 use crate::replicate::captures::Look;
-use crate::replicate::control::{Conversation, Question};
+use crate::replicate::control::{Conversation, NOT_HERE, Question};
 use crate::replicate::message::Order;
 use crate::replicate::replica::Replica;
 use crate::replicate::status::{Activity, DatabaseStatus, RepositoryStatus};
@@ -42,7 +42,7 @@ impl Engine<'_> {
     /// Captures a database for somebody, who learns of it when a repository has it.
     fn capture_for(&mut self, name: &str, id: &str, conversation: Conversation) {
         let Some(number) = self.number_of(name) else {
-            return conversation.refuse("not replicated here");
+            return conversation.refuse(NOT_HERE);
         };
         let lane = self.repositories.iter().position(|lane| lane.id.as_deref() == Some(id));
         let Some(repository) = lane else {
@@ -89,7 +89,7 @@ impl Engine<'_> {
     /// Lets go of a database, so that its application can do what no reader may see.
     fn let_go(&mut self, name: &str, time: Duration, conversation: &Conversation) {
         let Some(number) = self.number_of(name) else {
-            return conversation.refuse("not replicated here");
+            return conversation.refuse(NOT_HERE);
         };
         let slot = &mut self.databases[number];
         let Phase::Following(replica) = &mut slot.phase else {
@@ -152,6 +152,7 @@ impl Way {
             lag_seconds: lag.max(0).unsigned_abs() / 1000,
             lag_bytes: replica.map_or(0, |replica| replica.captures.waiting_bytes(protected)),
             problem: lane.trouble.clone().or_else(|| self.trouble.clone()),
+            ..RepositoryStatus::default()
         }
     }
 }

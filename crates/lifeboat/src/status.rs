@@ -1,0 +1,114 @@
+//! How every database stands: what its replication says, and what its repositories hold.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use lifeboat_repository::{DatabaseAddress, Repository, points};
+
+use crate::replicate::{Activity, DatabaseStatus, LeaseStatus, Question, RepositoryStatus, ask};
+use crate::state::{DatabaseState, DatabaseStateFile};
+use crate::{Context, OpenRepository, Result};
+
+/// How long a replication may take to answer: it is never busy for long.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How every database of this state directory stands.
+///
+/// Repositories that are configured, or named, are asked what they hold; that needs no key.
+pub fn status(context: &Context) -> Result<Vec<DatabaseStatus>> {
+    let mut databases: BTreeMap<String, DatabaseStatus> = BTreeMap::new();
+    for state in known(context)? {
+        databases.insert(state.name.clone(), stopped(context, &state)?);
+    }
+    for answer in ask(context.state_path(), &Question::Status, PATIENCE) {
+        let list = serde_json::from_value::<Vec<DatabaseStatus>>(answer["databases"].clone());
+        for database in list.unwrap_or_default() {
+            databases.insert(database.name.clone(), database);
+        }
+    }
+    let opened: Vec<OpenRepository<'_>> =
+        (0..).map_while(|number| context.repository_of_several(number)).flatten().collect();
+    for database in databases.values_mut() {
+        let address = DatabaseAddress::new(&context.host_name(), &database.name)?;
+        for repository in &mut database.repositories {
+            let id = repository.id.as_deref();
+            if let Some(opened) = opened.iter().find(|opened| Some(opened.id().as_str()) == id)
+                && let Err(error) = look(opened.repository(), &address, repository)
+            {
+                repository.problem.get_or_insert(crate::error::chain(&error));
+            }
+        }
+    }
+    Ok(databases.into_values().collect())
+}
+
+/// Every database that was ever captured here.
+fn known(context: &Context) -> Result<Vec<DatabaseState>> {
+    let entries = std::fs::read_dir(context.state().databases()).into_iter().flatten().flatten();
+    let states = entries.map(|entry| DatabaseStateFile::peek_at(&entry.path()));
+    Ok(states.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
+/// One that nobody replicates now.
+fn stopped(context: &Context, state: &DatabaseState) -> Result<DatabaseStatus> {
+    let directory =
+        context.state().databases().join(lifeboat_repository::encode_name(&state.name)?);
+    let waiting = DatabaseStateFile::waiting_at(&directory)?;
+    let newest = waiting.last().map(|spooled| (spooled.max, spooled.time));
+    let captured = state.captured.txid.map(|txid| (txid, state.captured.time));
+    let newest = newest.max(captured);
+    let mut wal = state.path.clone().into_os_string();
+    wal.push("-wal");
+    let mut repositories = Vec::new();
+    for (id, position) in &state.positions {
+        let lacking = || waiting.iter().filter(|spooled| spooled.max > position.txid);
+        repositories.push(RepositoryStatus {
+            id: Some(id.clone()),
+            location: context.state().repository(id)?.location,
+            protected_txid: Some(position.txid),
+            lag_seconds: lacking().next().map_or(0, |spooled| spooled.time.age_seconds()),
+            lag_bytes: lacking().map(|spooled| spooled.bytes).sum(),
+            ..RepositoryStatus::default()
+        });
+    }
+    Ok(DatabaseStatus {
+        name: state.name.clone(),
+        path: state.path.clone(),
+        activity: Activity::Stopped,
+        problem: (!state.path.exists()).then(|| "its file is not there".to_owned()),
+        lineage: Some(state.lineage),
+        txid: newest.map(|(txid, _)| txid),
+        captured: newest.map(|(_, time)| time),
+        wal_bytes: std::fs::metadata(wal).map_or(0, |wal| wal.len()),
+        spool_files: waiting.len() as u64,
+        spool_bytes: waiting.iter().map(|spooled| spooled.bytes).sum(),
+        repositories,
+    })
+}
+
+/// What a repository holds of a database, by names.
+fn look(
+    repository: &Repository,
+    address: &DatabaseAddress,
+    status: &mut RepositoryStatus,
+) -> Result<()> {
+    let mut count = 0;
+    for lineage in repository.lineages(address)? {
+        let points = points(&repository.listing(&lineage)?.files);
+        count += points.len() as u64;
+        let oldest = points.first().map(|point| point.time);
+        status.oldest = match (status.oldest, oldest) {
+            (Some(known), Some(found)) => Some(known.min(found)),
+            (known, found) => known.or(found),
+        };
+        let reached = points.iter().rfind(|point| Some(point.txid) == status.protected_txid);
+        status.protected = status.protected.or(reached.map(|point| point.time));
+    }
+    status.points = Some(count);
+    status.lease = repository.lease(address)?.map(|lease| LeaseStatus {
+        epoch: lease.epoch,
+        hostname: lease.hostname,
+        taken: lease.taken,
+    });
+    Ok(())
+}
