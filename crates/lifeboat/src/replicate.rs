@@ -92,7 +92,9 @@ impl Stop {
 /// The figures by which a replication works.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
-    /// Between two looks at a database that is written to.
+    /// Between two looks at a database that is written to, as the command line says.
+    given_interval: Option<Duration>,
+    /// The same, where nothing else is said of a database.
     interval: Duration,
     /// Without a change for so long, a database is let go of until something is noticed.
     idle: Duration,
@@ -191,7 +193,8 @@ fn limits(context: &Context, request: &ReplicateRequest) -> Limits {
     let wal_bytes = config.wal_limit.map_or(Some(WAL_BYTES), ByteLimit::get);
     let spool_bytes = config.spool_limit.map_or(Some(SPOOL_BYTES), ByteLimit::get);
     Limits {
-        interval: request.interval.or(config.interval.map(Interval::get)).unwrap_or(INTERVAL),
+        given_interval: request.interval,
+        interval: config.interval.map_or(INTERVAL, Interval::get),
         idle: config.idle.map_or(IDLE, Interval::get),
         wal_bytes,
         spool_bytes,

@@ -44,8 +44,8 @@ pub(super) struct Engine<'a> {
     watch: Watch,
     databases: Vec<Slot>,
     repositories: Vec<Lane>,
-    /// Databases by the paths of their files.
-    paths: HashMap<PathBuf, usize>,
+    /// Databases by the paths of their files, and whether that is only a companion.
+    paths: HashMap<PathBuf, (usize, bool)>,
     /// Directories in which databases may appear.
     directories: Vec<PathBuf>,
     /// When to look for new databases.

@@ -18,8 +18,10 @@ use crate::{Error, Result};
 /// What was noticed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Noticed {
-    /// Something about a file, or a directory, of this name.
-    Path(PathBuf),
+    /// A file was written to.
+    Written(PathBuf),
+    /// A name in a directory came or went.
+    Named(PathBuf),
     /// A directory went away, or is another one now.
     Gone(PathBuf),
     /// More happened than could be kept.
@@ -48,7 +50,6 @@ impl Watch {
             | WatchFlags::DELETE
             | WatchFlags::MOVED_FROM
             | WatchFlags::MOVED_TO
-            | WatchFlags::CLOSE_WRITE
             | WatchFlags::DELETE_SELF
             | WatchFlags::MOVE_SELF
             | WatchFlags::ONLYDIR;
@@ -77,7 +78,14 @@ impl Watch {
                 gone.push(event.wd());
             }
             let found = match event.file_name() {
-                Some(name) => Noticed::Path(directory.join(OsStr::from_bytes(name.to_bytes()))),
+                Some(name) => {
+                    let path = directory.join(OsStr::from_bytes(name.to_bytes()));
+                    if flags.contains(ReadFlags::MODIFY) {
+                        Noticed::Written(path)
+                    } else {
+                        Noticed::Named(path)
+                    }
+                }
                 None => Noticed::Gone(directory.clone()),
             };
             if noticed.last() != Some(&found) {
@@ -110,8 +118,11 @@ mod tests {
         assert!(watch.add(&path) && watch.add(&path));
         assert!(!watch.add(&directory.path().join("nowhere")));
         assert_eq!(watch.read(), []);
-        fs::write(path.join("app.db-wal"), "x").unwrap();
-        assert_eq!(watch.read(), [Noticed::Path(path.join("app.db-wal"))]);
+        let file = path.join("app.db-wal");
+        fs::write(&file, "x").unwrap();
+        fs::remove_file(&file).unwrap();
+        let named = Noticed::Named(file.clone());
+        assert_eq!(watch.read(), [named.clone(), Noticed::Written(file), named]);
         assert_eq!(watch.read(), []);
         fs::rename(&path, directory.path().join("e")).unwrap();
         assert_eq!(watch.read(), [Noticed::Gone(path.clone())]);

@@ -8,7 +8,7 @@ use super::slot::{Phase, Slot};
 use crate::discover::find;
 use crate::replicate::event::Event;
 use crate::replicate::watch::Noticed;
-use crate::{DatabaseTarget, Silent};
+use crate::{DatabaseTarget, Interval, Silent};
 
 /// How long a directory is let alone in which something new appeared: it may just be made.
 const SETTLE: Duration = Duration::from_millis(500);
@@ -17,14 +17,19 @@ impl Engine<'_> {
     /// Takes a database in.
     pub(super) fn join(&mut self, target: DatabaseTarget) {
         let number = self.databases.len();
-        for suffix in ["", "-wal", "-journal"] {
+        for (suffix, is_companion) in
+            [("", false), ("-wal", true), ("-shm", true), ("-journal", true)]
+        {
             let mut path = target.path.clone().into_os_string();
             path.push(suffix);
-            self.paths.insert(path.into(), number);
+            self.paths.insert(path.into(), (number, is_companion));
         }
         let watched = target.path.parent().is_some_and(|directory| self.watch.add(directory));
         self.events.event(&Event::Joined { database: &target.name, path: &target.path });
-        self.databases.push(Slot::new(target, watched, self.repositories.len()));
+        let configured = self.context.config().databases.get(&target.name);
+        let interval = configured.and_then(|database| database.replicate).map(Interval::get);
+        let interval = self.limits.given_interval.or(interval).unwrap_or(self.limits.interval);
+        self.databases.push(Slot::new(target, interval, watched, self.repositories.len()));
     }
 
     /// Watches the directories that were named, and those in them: databases may appear there.
@@ -62,10 +67,16 @@ impl Engine<'_> {
     pub(super) fn take_notices(&mut self) {
         for noticed in self.watch.read() {
             match noticed {
-                Noticed::Path(path) => match self.paths.get(&path) {
-                    Some(number) => self.stir(*number),
-                    None if self.is_in_watched_directory(&path) => self.find_soon(),
-                    None => {}
+                Noticed::Written(path) => match self.paths.get(&path) {
+                    Some((number, _)) => self.stir(*number),
+                    None => self.find_in(&path),
+                },
+                Noticed::Named(path) => match self.paths.get(&path) {
+                    // A reader of ours makes an empty WAL and removes it: only what is written there
+                    // tells of a commit.
+                    Some((_, true)) => {}
+                    Some((number, false)) => self.stir(*number),
+                    None => self.find_in(&path),
                 },
                 Noticed::Gone(directory) => {
                     for number in 0..self.databases.len() {
@@ -95,7 +106,10 @@ impl Engine<'_> {
         self.find_again.get_or_insert(Instant::now() + SETTLE);
     }
 
-    fn is_in_watched_directory(&self, path: &Path) -> bool {
-        self.directories.iter().any(|directory| path.starts_with(directory))
+    /// Looks for new databases if `path` is where some may appear.
+    fn find_in(&mut self, path: &Path) {
+        if self.directories.iter().any(|directory| path.starts_with(directory)) {
+            self.find_soon();
+        }
     }
 }

@@ -15,6 +15,9 @@ use crate::replicate::message::{Order, Start};
 /// How often the state is saved while captures go on, and the spool cleared of what nobody lacks.
 const SAVE: Duration = Duration::from_secs(5);
 
+/// A look may take this part of the time at most.
+const MOST_OF_THE_TIME: u32 = 10;
+
 impl Engine<'_> {
     /// Hands databases to the starter.
     pub(super) fn begin_due(&mut self, now: Instant) {
@@ -40,11 +43,14 @@ impl Engine<'_> {
     pub(super) fn look(&mut self, number: usize) {
         let slot = &mut self.databases[number];
         let Phase::Following(replica) = &mut slot.phase else { return };
-        match replica.look(&self.limits) {
-            Ok(Look::Nothing) => self.looked(number),
+        let began = Instant::now();
+        let look = replica.look(&self.limits);
+        let took = began.elapsed();
+        match look {
+            Ok(Look::Nothing) => self.looked(number, took),
             Ok(Look::Captured) => {
                 self.spread(number);
-                self.looked(number);
+                self.looked(number, took);
             }
             Ok(Look::NewLineage(reason)) => {
                 self.events
@@ -71,7 +77,8 @@ impl Engine<'_> {
         slot.spread = replica.captured().0;
     }
 
-    pub(super) fn looked(&mut self, number: usize) {
+    /// A look went well; `took` so long.
+    fn looked(&mut self, number: usize, took: Duration) {
         let slot = &mut self.databases[number];
         let Phase::Following(replica) = &mut slot.phase else { return };
         (slot.looked, slot.failures) = (true, 0);
@@ -83,7 +90,9 @@ impl Engine<'_> {
         if rests {
             replica.rest();
         }
-        slot.next = (!rests).then(|| Instant::now() + self.limits.interval);
+        // One that must be read as a whole, because it has a rollback journal, is not read all the time.
+        let pause = slot.interval.max(took * MOST_OF_THE_TIME);
+        slot.next = (!rests).then(|| Instant::now() + pause);
     }
 
     pub(super) fn failed(&mut self, number: usize, error: &Error) {

@@ -16,6 +16,8 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 pub(super) struct Slot {
     pub(super) target: DatabaseTarget,
     pub(super) phase: Phase,
+    /// Between two looks while it is written to.
+    pub(super) interval: Duration,
     /// When to look again; `None`: when something is noticed.
     pub(super) next: Option<Instant>,
     /// Failures one after the other.
@@ -62,9 +64,15 @@ pub(super) struct Way {
 }
 
 impl Slot {
-    pub(super) fn new(target: DatabaseTarget, watched: bool, repositories: usize) -> Self {
+    pub(super) fn new(
+        target: DatabaseTarget,
+        interval: Duration,
+        watched: bool,
+        repositories: usize,
+    ) -> Self {
         Self {
             target,
+            interval,
             phase: Phase::Waiting,
             next: Some(Instant::now()),
             failures: 0,
