@@ -100,7 +100,7 @@ fn steps_under_every_kind_of_checkpoint() {
     }
     // Writers without a pause leave an automatic checkpoint no moment to end in: then the WAL is
     // handed over when it has grown.
-    let (limit, no_limit) = (4 << 20, u64::MAX);
+    let (limit, no_limit) = (1 << 20, u64::MAX);
     let mut compared = 0;
     for (checkpoint, limit, kills) in [
         ("auto", limit, false),
@@ -110,14 +110,14 @@ fn steps_under_every_kind_of_checkpoint() {
         ("full", limit, false),
         ("restart", no_limit, false),
         ("truncate", no_limit, false),
-        ("mixed", no_limit, false),
-        ("mixed", no_limit, true),
+        ("mixed", limit, false),
+        ("mixed", limit, true),
     ] {
         let score = storm(checkpoint, limit, kills);
         assert!(score.steps > 2, "{checkpoint}: {score:?}");
         let restarts = (checkpoint, limit) != ("none", no_limit);
         assert_eq!(score.restarts > 0, restarts, "{checkpoint}: {score:?}");
-        assert!(score.largest_wal < limit.saturating_mul(20), "{checkpoint}: {score:?}");
+        assert!(score.largest_wal < limit.saturating_mul(50), "{checkpoint}: {score:?}");
         compared += score.compared;
     }
     assert!(compared > 0);
