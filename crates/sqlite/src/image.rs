@@ -242,7 +242,6 @@ impl<'pin> Image<'pin> {
         state: &WalIndexHeader,
         mut tail: Option<&mut Tail>,
     ) -> Result<Vec<(u32, u32)>> {
-        // Not more than the file has room for is believed before it was read.
         let mut frames = Vec::new();
         let walked = walk(wal, state, self.page_size, (0, [0; 2]), |frame, header, checksum| {
             if let Some(tail) = &mut tail {

@@ -145,11 +145,10 @@ pub fn since<'pin>(pin: &'pin Pin, earlier: &Moment) -> Result<Since<'pin>> {
             if !ended_at(position, last, next) {
                 return anything(image, Doubt::Restarted);
             }
-            if earlier.file != now.file && !is_same_index(now, &then, &tail) {
-                return anything(image, Doubt::Reopened);
+            match pages_of(earlier, now, &then, tail) {
+                Ok(pages) => Ok(Since::Pages { image, pages }),
+                Err(doubt) => anything(image, doubt),
             }
-            let pages = tail.candidates(earlier.page_count, now.page_count);
-            Ok(Since::Pages { image, pages })
         }
     }
 }
@@ -228,6 +227,15 @@ fn is_same_index(now: &Moment, then: &WalMoment, tail: &Tail) -> bool {
     now.wal.is_some_and(|wal| same_index(then, &wal, tail.commits))
 }
 
+/// The pages of frames that are known to be all since then, unless the file may have been written to
+/// past SQLite as well.
+fn pages_of(earlier: &Moment, now: &Moment, then: &WalMoment, tail: Tail) -> Result<Bitmap, Doubt> {
+    if earlier.file != now.file && !is_same_index(now, then, &tail) {
+        return Err(Doubt::Reopened);
+    }
+    Ok(tail.candidates(earlier.page_count, now.page_count))
+}
+
 /// The pages to look at, once the frames have been read.
 fn candidates(
     earlier: &Moment,
@@ -238,10 +246,7 @@ fn candidates(
     if tail.checksum != Some(then.position.checksum) {
         return Err(Doubt::Rewritten);
     }
-    if earlier.file != now.file && !is_same_index(now, then, &tail) {
-        return Err(Doubt::Reopened);
-    }
-    Ok(tail.candidates(earlier.page_count, now.page_count))
+    pages_of(earlier, now, then, tail)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! would have done it: under an exclusive lock on the database, which every user of the WAL and its
 //! index keeps from being taken.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::ffi::VfsFile;
@@ -26,6 +27,14 @@ impl Traces {
             database: database.to_owned(),
             absent: absent.filter(|path| !is_there(path)).collect(),
         }
+    }
+
+    /// Whether there are any that do not belong to the owner of the database. To leave them there for
+    /// long may keep the application out.
+    pub(crate) fn belong_to_others(&self) -> bool {
+        let owner = |path: &Path| path.metadata().map(|file| file.uid()).ok();
+        let of_database = owner(&self.database);
+        self.absent.iter().any(|path| owner(path).is_some_and(|owner| Some(owner) != of_database))
     }
 }
 

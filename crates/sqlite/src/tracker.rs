@@ -94,13 +94,18 @@ impl Tracker {
     ///
     /// `None` where there is nothing to follow: the database has a rollback journal, a private copy
     /// is pinned, its files were replaced meanwhile, or the index of the WAL is not shared because
-    /// its user may not write beside the database.
+    /// its user may not write beside the database. Also while nobody else has it open, where this
+    /// user is neither its owner nor root: the files that a reader makes beside it would keep its
+    /// application from writing.
     pub fn start(pin: Pin) -> Result<Option<Self>> {
         let Some(moment) = pin.moment().copied() else { return Ok(None) };
         if pin.journal_mode() != JournalMode::Wal {
             return Ok(None);
         }
         let pin = pin.into_parts();
+        if pin.traces.belong_to_others() {
+            return Ok(None);
+        }
         let failed = |code| Error::sqlite("read", &pin.path, code_error(code));
         let companions = Companions::of(&pin.path, &pin.real)?;
         if !companions.are_those_of(&moment.file) || !is_shared(&pin.connection).map_err(failed)? {

@@ -229,6 +229,30 @@ fn a_log_that_was_left_is_not_followed() {
     permit(place.directory.path(), 0o755);
 }
 
+/// What a reader makes beside a closed database belongs to the reader.
+#[test]
+fn a_database_of_another_user_is_followed_only_while_that_one_has_it_open() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let (place, writer) = Place::with(&format!("PRAGMA journal_mode=wal; {TABLE}"));
+    permit(place.directory.path(), 0o777);
+    permit(&place.database, 0o666);
+    let is_followed = || {
+        let mut followed = false;
+        as_nobody(|| {
+            let scratch = scratch();
+            let pinned = pin(&place.database, scratch.path()).unwrap();
+            followed = Tracker::start(pinned).unwrap().is_some();
+        });
+        followed
+    };
+    assert!(is_followed());
+    drop(writer);
+    assert!(!is_followed());
+    assert_eq!(place.names(), ["app.db"]);
+}
+
 #[test]
 fn what_may_not_be_read_is_an_error_that_says_so() {
     let (place, writer) = Place::with(TABLE);

@@ -9,7 +9,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use common::{Place, Tool, Tracked, Went, assert_same, oracle, require_tool, run, value};
-use lifeboat_sqlite::{Advance, Doubt, HandOver, Patience, Since, Tracker, pin, since};
+use lifeboat_sqlite::{
+    Advance, Doubt, Error, HandOver, Patience, Since, Step, Tracker, pin, since,
+};
 
 const SETUP: &str = "PRAGMA journal_mode=wal; PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=off;
     CREATE TABLE t(a INTEGER PRIMARY KEY, x);
@@ -470,4 +472,38 @@ fn a_hand_over_that_cannot_be_says_why() {
     reader.run("ROLLBACK");
     assert_eq!(tracked.hand_over(&patience), HandOver::Done);
     assert_eq!(value::<i64>(&place.open(), "SELECT count(*) FROM t"), 60);
+}
+
+#[test]
+fn a_capture_that_fails_ends_a_hand_over_and_its_locks() {
+    if skipped() {
+        return;
+    }
+    let (_place, mut application, mut tracked) = at_work();
+    for failing in 1..3 {
+        let mut calls = 0;
+        application.run(CHANGE);
+        let before = *tracked.tracker().moment();
+        let Tracked { tracker, captured, .. } = &mut tracked;
+        let capture = |step: Step<'_>| {
+            calls += 1;
+            if calls == failing {
+                return Err(full_disk());
+            }
+            captured.capture(step);
+            // What the next call is about.
+            application.run(CHANGE);
+            Ok(())
+        };
+        let error = tracker.as_mut().unwrap().hand_over(&Patience::default(), capture).unwrap_err();
+        assert!(matches!(error, Error::File { .. }), "{error:?}");
+        assert_eq!(tracked.tracker().moment() == &before, failing == 1);
+        application.run(CHANGE);
+        assert!(matches!(tracked.advance(), Went::On(1..12, 1..12)));
+    }
+}
+
+fn full_disk() -> Error {
+    let source = std::io::ErrorKind::StorageFull.into();
+    Error::File { operation: "write", path: "spool".into(), source }
 }

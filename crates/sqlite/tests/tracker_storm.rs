@@ -8,13 +8,13 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{
-    Reader, Tool, Tracked, Went, assert_same, bank, page_table, require_tool, soak, value,
+    Place, Reader, Tool, Tracked, Went, assert_same, bank, page_table, require_tool, soak, value,
 };
 use lifeboat_sqlite::{HandOver, Patience};
 
-const WRITERS: usize = 2;
+const WRITERS: u64 = 2;
 /// How long each storm lasts; `LIFEBOAT_SOAK` multiplies it.
-const SECONDS: f64 = 1.0;
+const SECONDS: f64 = 0.8;
 
 #[derive(Debug, Default)]
 struct Score {
@@ -23,20 +23,21 @@ struct Score {
     compared: u32,
     restarts: u32,
     handed_over: u32,
+    killed: u32,
     largest_wal: u64,
 }
 
-/// Follows while two processes write; `limit` is that of the WAL in bytes.
+fn writer(place: &Place, checkpoint: &str, seed: u64) -> Tool {
+    let arguments = [place.database.to_str().unwrap(), checkpoint, &seed.to_string()];
+    Tool::python(include_str!("common/storm.py"), &arguments)
+}
+
+/// Follows while two processes write; `limit` is that of the WAL in bytes. With `kills` they are
+/// killed now and then, wherever they are, and others come.
 #[allow(clippy::print_stdout, reason = "says how much a long storm has done")]
-fn storm(checkpoint: &str, limit: u64) -> Score {
+fn storm(checkpoint: &str, limit: u64, kills: bool) -> Score {
     let place = bank("wal");
-    let database = place.database.to_str().unwrap().to_owned();
-    let mut writers: Vec<_> = (0..WRITERS)
-        .map(|seed| {
-            let arguments = [&database, checkpoint, &seed.to_string()];
-            Tool::python(include_str!("common/storm.py"), &arguments)
-        })
-        .collect();
+    let mut writers: Vec<_> = (0..WRITERS).map(|seed| writer(&place, checkpoint, seed)).collect();
     for writer in &mut writers {
         assert_eq!(writer.line(), "ready");
     }
@@ -73,6 +74,11 @@ fn storm(checkpoint: &str, limit: u64) -> Score {
             score.handed_over += u32::from(handed_over == HandOver::Done);
             assert!(!matches!(handed_over, HandOver::Lost(_)), "{checkpoint}: {handed_over:?}");
         }
+        if kills && round % 48 == 47 {
+            writers.remove(0).kill();
+            writers.push(writer(&place, checkpoint, round));
+            score.killed += 1;
+        }
         std::thread::sleep(Duration::from_millis(round % 5));
     }
     for writer in writers {
@@ -94,24 +100,24 @@ fn steps_under_every_kind_of_checkpoint() {
     }
     // Writers without a pause leave an automatic checkpoint no moment to end in: then the WAL is
     // handed over when it has grown.
-    let (limit, no_limit) = (4 << 20, u64::MAX);
+    let (limit, no_limit) = (1 << 20, u64::MAX);
     let mut compared = 0;
-    for (checkpoint, limit) in [
-        ("auto", limit),
-        ("none", no_limit),
-        ("none", limit),
-        ("passive", limit),
-        ("full", no_limit),
-        ("restart", no_limit),
-        ("truncate", no_limit),
-        ("mixed", no_limit),
+    for (checkpoint, limit, kills) in [
+        ("auto", limit, false),
+        ("none", no_limit, false),
+        ("none", limit, true),
+        ("passive", limit, false),
+        ("full", limit, false),
+        ("restart", no_limit, false),
+        ("truncate", no_limit, false),
+        ("mixed", limit, false),
+        ("mixed", limit, true),
     ] {
-        let score = storm(checkpoint, limit);
+        let score = storm(checkpoint, limit, kills);
         assert!(score.steps > 2, "{checkpoint}: {score:?}");
         let restarts = (checkpoint, limit) != ("none", no_limit);
         assert_eq!(score.restarts > 0, restarts, "{checkpoint}: {score:?}");
-        assert_eq!(score.handed_over > 0, limit != no_limit, "{checkpoint}: {score:?}");
-        assert!(score.largest_wal < limit.saturating_mul(20), "{checkpoint}: {score:?}");
+        assert!(score.largest_wal < limit.saturating_mul(50), "{checkpoint}: {score:?}");
         compared += score.compared;
     }
     assert!(compared > 0);
