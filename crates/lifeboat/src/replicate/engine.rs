@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use self::asked::Asked;
 use self::slot::{Lane, Slot};
-use super::control::Control;
+use super::control::{Control, Conversation};
 use super::event::{Event, Events};
 use super::message::{Message, Order, Start};
 use super::status::DatabaseStatus;
@@ -52,6 +52,8 @@ pub(super) struct Engine<'a> {
     find_again: Option<Instant>,
     save_next: Instant,
     asked: Vec<Asked>,
+    /// Asked for, before it could be done.
+    early: Vec<(String, String, Conversation)>,
     /// Every database is captured once, and that is it.
     once: bool,
 }
@@ -92,6 +94,7 @@ impl<'a> Engine<'a> {
             find_again: None,
             save_next: Instant::now(),
             asked: Vec::new(),
+            early: Vec::new(),
             once: parts.once,
         })
     }

@@ -271,6 +271,10 @@ impl DatabaseStateFile {
         position: &Position,
         more: impl IntoIterator<Item = u32>,
     ) -> Result<()> {
+        let mut more = more.into_iter().peekable();
+        if more.peek().is_none() {
+            return Ok(());
+        }
         let path = self.behind_path(repository, position);
         let mut pages = read_numbers(&path)?;
         pages.extend(more);

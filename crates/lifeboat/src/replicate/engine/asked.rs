@@ -26,11 +26,14 @@ pub(super) struct Asked {
 
 impl Engine<'_> {
     pub(super) fn take_questions(&mut self) {
+        for (database, repository, conversation) in std::mem::take(&mut self.early) {
+            self.capture_for(database, repository, conversation);
+        }
         while let Some((question, conversation)) = self.control.question() {
             match question {
                 Question::Status => conversation.answer(&json!({ "databases": self.status() })),
                 Question::Capture { database, repository } => {
-                    self.capture_for(&database, &repository, conversation);
+                    self.capture_for(database, repository, conversation);
                 }
                 Question::Yield { database, seconds } => {
                     self.let_go(&database, Duration::from_secs(seconds), &conversation);
@@ -40,16 +43,23 @@ impl Engine<'_> {
     }
 
     /// Captures a database for somebody, who learns of it when a repository has it.
-    fn capture_for(&mut self, name: &str, id: &str, conversation: Conversation) {
-        let Some(number) = self.number_of(name) else {
+    fn capture_for(&mut self, name: String, id: String, conversation: Conversation) {
+        let Some(number) = self.number_of(&name) else {
             return conversation.refuse(NOT_HERE);
         };
-        let lane = self.repositories.iter().position(|lane| lane.id.as_deref() == Some(id));
-        let Some(repository) = lane else {
+        let lanes = &self.repositories;
+        let repository = lanes.iter().position(|lane| lane.id.as_ref() == Some(&id));
+        let unopened = |lane: &Lane| lane.id.is_none() && lane.trouble.is_none();
+        if repository.is_none() && !lanes.iter().any(unopened) {
             return conversation.refuse("its replication does not write to this repository");
-        };
-        let Phase::Following(replica) = &mut self.databases[number].phase else {
-            return conversation.refuse("its replication is just starting, or cannot read it");
+        }
+        let slot = &mut self.databases[number];
+        if let Some(trouble) = &slot.trouble {
+            return conversation.refuse(trouble);
+        }
+        let (Some(repository), Phase::Following(replica)) = (repository, &mut slot.phase) else {
+            // It is about to start.
+            return self.early.push((name, id, conversation));
         };
         let (look, source) = match replica.look_closely() {
             Ok(looked) => looked,

@@ -58,7 +58,9 @@ impl Engine<'_> {
             outbox: replica.captures.files.outbox(id),
             ledger: replica.captures.files.ledger(id),
         };
-        let _ = self.uploaders[repository].send(Order::Attach(Box::new(attach)));
+        if let Some(uploader) = self.uploaders.get(repository) {
+            let _ = uploader.send(Order::Attach(Box::new(attach)));
+        }
     }
 
     fn learn(&mut self, repository: usize, news: UploadNews) {
