@@ -8,6 +8,7 @@ mod basis;
 mod facts;
 mod find;
 mod free_name;
+mod lease;
 mod out;
 mod rebuild;
 mod take;
@@ -22,7 +23,6 @@ use lifeboat_repository::{
 use lifeboat_sqlite::{Encoded, pin};
 
 use self::out::Out;
-use crate::lease::require_lease;
 use crate::names::directory_of;
 use crate::state::{Captured, DatabaseState, DatabaseStateFile, Facts, Pending, Position, Seen};
 use crate::{ChangedBy, DatabaseTarget, Error, Note, OpenRepository, Progress, Result};
@@ -61,8 +61,7 @@ pub(crate) fn capture(
         options,
         progress,
     };
-    let Capture { repository, address, node, .. } = &capture;
-    require_lease(repository, address, &target.name, node, options.take_over)?;
+    capture.require_lease()?;
     let pin = pin(&target.path, &capture.files.scratch())?;
     if pin.is_copy() {
         progress.note(&Note::PrivateCopy { source: target.name.clone() });

@@ -59,7 +59,6 @@ mod error;
 mod fill;
 mod forget;
 mod key;
-mod lease;
 mod location;
 mod names;
 mod opened;
