@@ -188,6 +188,12 @@ fn describe(note: &Note) -> (String, bool) {
             format!("{source}: local state rebuilt from the repository at {txid} ({reason})"),
             true,
         ),
+        Note::TakenOver { source, from } => (
+            format!(
+                "{source}: taken over from host {from:?}; what that host still uploads does not count"
+            ),
+            true,
+        ),
         Note::PrivateCopy { source } => (
             format!(
                 "{source}: could not be read in place (a writer was killed, or its directory is read-only); \

@@ -128,7 +128,8 @@ fn a_database_in_other_hands() {
     let error = "app is written by host \"attic\\u{1b}[2J\", last heard of at 2999-01-01T00:00:00";
     home.run(&["backup", "app.db"]).fails(11, error, "from 2999-01-01T00:01:00");
     home.run(&["backup", "app.db"]).fails(11, error, "--take-over");
-    home.ok(&["backup", "app.db", "--take-over"]);
+    let told = home.run(&["backup", "app.db", "--take-over"]).err;
+    assert!(told.contains("app: taken over from host \"attic\\u{1b}[2J\""), "{told}");
     home.ok(&["backup", "app.db"]);
 }
 

@@ -8,6 +8,7 @@ mod basis;
 mod facts;
 pub(crate) mod find;
 mod free_name;
+mod lease;
 mod out;
 mod rebuild;
 mod replicated;
@@ -25,7 +26,6 @@ use lifeboat_sqlite::{Encoded, Pin, pin};
 
 use self::out::Out;
 use self::replicated::capture_replicated;
-use crate::lease::require_lease;
 use crate::names::directory_of;
 use crate::state::{
     Captured, DatabaseState, DatabaseStateFile, Facts, Ledger, Pending, Position, Seen,
@@ -62,8 +62,7 @@ pub(crate) fn capture(
         files => files?,
     };
     let capture = Capture::new(opened, target, &files, options, progress)?;
-    let Capture { repository, address, node, .. } = &capture;
-    require_lease(repository, address, &target.name, node, options.take_over)?;
+    capture.require_lease()?;
     let pin = pin(&target.path, &files.scratch())?;
     if pin.is_copy() {
         progress.note(&Note::PrivateCopy { source: target.name.clone() });

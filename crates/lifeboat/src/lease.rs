@@ -12,25 +12,6 @@ use crate::{Error, Result};
 /// The silence after which another host may take over from this one.
 pub(crate) const LEASE_TTL: Duration = Duration::from_secs(60);
 
-/// Makes sure that no other host holds the lease of a database, if need be by taking it over.
-///
-/// Where nobody has taken one, none is needed for a backup: it writes a lineage of its own.
-///
-/// [`Error::LeaseHeld`] if the holder may be there. `take_over` says that it is not.
-pub(crate) fn require_lease(
-    repository: &Repository,
-    database: &DatabaseAddress,
-    name: &str,
-    node: &str,
-    take_over: bool,
-) -> Result<()> {
-    let Some(lease) = repository.lease(database)? else { return Ok(()) };
-    if lease.holder == node {
-        return Ok(());
-    }
-    hold(repository, database, name, node, None, take_over).map(drop)
-}
-
 /// Takes the lease of a database, or makes sure of it. `own` is the lineage that this state directory
 /// writes.
 ///

@@ -73,6 +73,13 @@ pub enum Note {
         /// The transaction that was found, after which the lineage goes on.
         txid: Txid,
     },
+    /// Another host held the lease of the database, and has lost it to this one.
+    TakenOver {
+        /// The database's name.
+        source: String,
+        /// What the other host calls itself.
+        from: String,
+    },
     /// The database could not be read in place; a private copy was made, nothing was changed.
     PrivateCopy {
         /// The database's name.

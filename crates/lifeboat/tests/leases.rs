@@ -70,6 +70,7 @@ fn the_holder_is_waited_for_and_the_loser_begins_anew() {
     let fourth = keep(back_up_with(&machine.context(), "app.db", false, &notes).unwrap());
     assert_ne!(fourth.lineage, third.lineage);
     assert!(notes.text().contains("another host took the database over"), "{}", notes.text());
+    assert!(notes.text().contains("TakenOver { source: \"app\", from: \"attic\" }"));
 
     let context = machine.context();
     let opened = context.open_repository().unwrap();

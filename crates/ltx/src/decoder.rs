@@ -72,12 +72,24 @@ impl<R: Read> Decoder<R> {
     /// The next page's number and checksum, its bytes in `page`, which is made as long as a page; `None`
     /// after the last.
     pub fn next_page(&mut self, page: &mut Vec<u8>) -> Result<Option<(u32, Checksum)>> {
-        let next = self.next_page_with_crc(page)?;
+        page.resize(self.header.page_size.bytes(), 0);
+        self.next_page_into(page)
+    }
+
+    /// Like `next_page`, to where the page is wanted, which must be as long as a page. After the last
+    /// page, or an error, any bytes may stand there.
+    pub fn next_page_into(&mut self, page: &mut [u8]) -> Result<Option<(u32, Checksum)>> {
+        let next = self.advance(page)?;
         Ok(next.map(|(pgno, crc)| (pgno, crc.checksum_with(pgno, self.shift))))
     }
 
     /// Like `next_page`, with the CRC of the page's bytes alone, as an encoder wants it.
     pub fn next_page_with_crc(&mut self, page: &mut Vec<u8>) -> Result<Option<(u32, PageCrc)>> {
+        page.resize(self.header.page_size.bytes(), 0);
+        self.advance(page)
+    }
+
+    fn advance(&mut self, page: &mut [u8]) -> Result<Option<(u32, PageCrc)>> {
         match self.state {
             State::Pages => {}
             State::AfterPages => return Ok(None),
@@ -98,7 +110,7 @@ impl<R: Read> Decoder<R> {
         self.read_trailer()
     }
 
-    fn read_page(&mut self, page: &mut Vec<u8>) -> Result<Option<(u32, PageCrc)>> {
+    fn read_page(&mut self, page: &mut [u8]) -> Result<Option<(u32, PageCrc)>> {
         let offset = self.window.offset();
         let head = self.window.require(LEGACY_FRAME_HEAD, "a page frame")?;
         let pgno = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
@@ -112,7 +124,6 @@ impl<R: Read> Decoder<R> {
             return Ok(None);
         }
         self.order.admit(pgno).map_err(found)?;
-        page.resize(self.header.page_size.bytes(), 0);
         let (frame_bytes, crc) = match flags {
             FLAG_BLOCK => self.read_block(page)?,
             FLAG_LEGACY => self.read_legacy(page)?,

@@ -134,3 +134,28 @@ fn a_failing_reader_ends_decoder_and_merge() {
     assert!(matches!(merge.next_page(&mut page), Err(Error::Ended)));
     assert!(matches!(merge.finish(), Err(Error::Ended)));
 }
+
+/// A page that has another length than the place for it is refused, whichever is the longer.
+#[test]
+fn a_page_goes_where_it_fits_only() {
+    let size = page_size(512);
+    let pages: Pages = (1..=2).map(|pgno| (pgno, page(size, u64::from(pgno)))).collect();
+    let header = Header::new(size, 2, range(1, 1));
+    for coding in common::CODINGS {
+        let (file, _) = encode(&header, coding, &pages).expect("well-formed");
+        for length in [0, 511, 513, 1024] {
+            let mut decoder = Decoder::new(file.as_slice()).expect("well-formed");
+            let found = decoder.next_page_into(&mut vec![0; length]);
+            assert!(matches!(found, Err(Error::Corrupt { .. })), "{coding:?} {length}: {found:?}");
+        }
+        let mut decoder = Decoder::new(file.as_slice()).expect("well-formed");
+        let mut place = [0; 512];
+        for (pgno, page) in &pages {
+            let next = decoder.next_page_into(&mut place).expect("well-formed");
+            assert_eq!(next.map(|(pgno, _)| pgno), Some(*pgno));
+            assert_eq!(place, page.as_slice());
+        }
+        assert!(decoder.next_page_into(&mut place).expect("well-formed").is_none());
+        decoder.finish().expect("well-formed");
+    }
+}

@@ -124,11 +124,11 @@ fn a_lease_is_written_as_documented() {
 #[test]
 fn whoever_uploaded_lately_is_waited_for() {
     let (world, app) = world();
-    let (lease, until) = refused(take(&world, &claim("b"), &app, later(50)));
-    assert!(lease.is_none() && until > later(50));
+    let (lease, until) = refused(take(&world, &claim("b"), &app, later(10)));
+    assert!(lease.is_none() && until > later(10));
     let own = Claim { own: Some(app.lineage.id()), ..claim("a") };
     taken(take(&world, &own, &app, later(0)));
-    let (lease, until) = refused(take(&world, &claim("b"), &app, later(50)));
+    let (lease, until) = refused(take(&world, &claim("b"), &app, later(10)));
     assert!(lease.is_some_and(|lease| lease.holder == "a") && until <= later(60));
     // The name of a file that says a later time than the storage's.
     let mut ahead = app.clone();
@@ -425,7 +425,7 @@ fn in_a_repository_that_is_not_sealed_too() {
     let mut app = Database::new("pi", "app", 3);
     backup(&repository, &mut [&mut app]).unwrap();
     let database = app.lineage.database();
-    refused(repository.take_lease(database, &claim("b"), later(50)).unwrap());
+    refused(repository.take_lease(database, &claim("b"), later(10)).unwrap());
     let (_, closed) = taken(repository.take_lease(database, &claim("b"), later(100)).unwrap());
     assert_eq!(closed, [Fence { lineage: app.lineage.id(), after: Some(txid(1)) }]);
     app.change(1, 7);

@@ -13,6 +13,8 @@ use crate::{Error, Result};
 
 /// Consecutive pages are written in pieces of about this size.
 const PIECE: usize = 1 << 20;
+/// The type of tmpfs, as the kernel's `magic.h` has it.
+const TMPFS_MAGIC: rustix::fs::FsWord = 0x0102_1994;
 
 /// What applying one file did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,10 +48,11 @@ impl Stage {
     }
 
     /// Takes the room for `bytes` now, so that a full disk shows before the work. File systems
-    /// that cannot do so are left to fail later.
+    /// that cannot do so are left to fail later. So is tmpfs: it would take every single page, a
+    /// tenth of a second and more for each GiB, while nothing else can begin.
     pub fn reserve(&self, bytes: u64) -> Result<()> {
         use rustix::fs::{FallocateFlags, fallocate};
-        if bytes == 0 {
+        if bytes == 0 || self.is_in_memory() {
             return Ok(());
         }
         match fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, bytes) {
@@ -58,6 +61,10 @@ impl Stage {
             }
             _ => Ok(()),
         }
+    }
+
+    fn is_in_memory(&self) -> bool {
+        rustix::fs::fstatfs(&self.file).is_ok_and(|system| system.f_type == TMPFS_MAGIC)
     }
 
     /// Empties the stage, even a torn one: another way begins with a base again.
@@ -95,25 +102,24 @@ impl Stage {
         let header = decoder.header().clone();
         self.replay.begin(&header)?;
         let size = header.page_size.bytes();
-        let mut run = Run::default();
-        let mut page = Vec::with_capacity(size);
+        let mut run = Run::new(size);
         let mut old = Buffer::new(size);
         let mut pages = 0;
         while let Some((pgno, checksum)) =
-            decoder.next_page(&mut page).map_err(|source| self.ltx(source))?
+            decoder.next_page_into(run.next_page()).map_err(|source| self.ltx(source))?
         {
             let (file, path) = (&self.file, &self.path);
             self.replay.page(pgno, checksum, || stored_checksum(file, path, pgno, &mut old))?;
-            if !run.continues(pgno, size) {
+            if !run.continues(pgno) {
                 self.write(&run)?;
-                progress(run.bytes.len() as u64);
-                run.restart(pgno, size);
+                progress(run.bytes().len() as u64);
+                run.restart(pgno);
             }
-            run.bytes.extend_from_slice(&page);
+            run.add();
             pages += 1;
         }
         self.write(&run)?;
-        progress(run.bytes.len() as u64);
+        progress(run.bytes().len() as u64);
         let trailer = decoder.finish().map_err(|source| self.ltx(source))?;
         for pgno in self.replay.cut_off(&header) {
             self.replay.cut(stored_checksum(&self.file, &self.path, pgno, &mut old)?);
@@ -125,7 +131,7 @@ impl Stage {
     }
 
     fn write(&self, run: &Run) -> Result<()> {
-        self.file.write_all_at(&run.bytes, run.offset).map_err(Error::file("write", &self.path))
+        self.file.write_all_at(run.bytes(), run.offset).map_err(Error::file("write", &self.path))
     }
 
     fn ltx(&self, source: lifeboat_ltx::Error) -> Error {
@@ -173,21 +179,48 @@ fn stored_checksum(file: &File, path: &Path, pgno: u32, page: &mut [u8]) -> Resu
     Ok(page_checksum(pgno, page))
 }
 
-/// Consecutive pages waiting to be written.
-#[derive(Debug, Default)]
+/// Consecutive pages waiting to be written. They are decoded where they are written from.
 struct Run {
-    bytes: Vec<u8>,
+    buffer: Buffer,
+    page_bytes: usize,
+    length: usize,
+    /// Of the first page in the file.
     offset: u64,
 }
 
 impl Run {
-    fn continues(&self, pgno: u32, size: usize) -> bool {
-        let offset = u64::from(pgno - 1) * size as u64;
-        self.bytes.len() < PIECE && self.offset + self.bytes.len() as u64 == offset
+    fn new(page_bytes: usize) -> Self {
+        Self { buffer: Buffer::new(PIECE + page_bytes), page_bytes, length: 0, offset: 0 }
     }
 
-    fn restart(&mut self, pgno: u32, size: usize) {
-        self.bytes.clear();
-        self.offset = u64::from(pgno - 1) * size as u64;
+    /// The pages.
+    fn bytes(&self) -> &[u8] {
+        &self.buffer[..self.length]
+    }
+
+    /// The place for the next page, which is not one of them yet.
+    fn next_page(&mut self) -> &mut [u8] {
+        &mut self.buffer[self.length..self.length + self.page_bytes]
+    }
+
+    /// Whether the next page, being this one, can be written together with the others.
+    fn continues(&self, pgno: u32) -> bool {
+        self.length < PIECE && self.offset + self.length as u64 == self.offset_of(pgno)
+    }
+
+    /// Leaves all but the next page out.
+    fn restart(&mut self, pgno: u32) {
+        self.buffer.copy_within(self.length..self.length + self.page_bytes, 0);
+        self.length = 0;
+        self.offset = self.offset_of(pgno);
+    }
+
+    /// Takes the next page in.
+    fn add(&mut self) {
+        self.length += self.page_bytes;
+    }
+
+    fn offset_of(&self, pgno: u32) -> u64 {
+        u64::from(pgno - 1) * self.page_bytes as u64
     }
 }

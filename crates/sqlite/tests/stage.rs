@@ -88,6 +88,39 @@ fn a_base_and_deltas_give_every_state() {
     assert!(!path.exists());
 }
 
+/// Pages are written together up to a mebibyte, 2048 of these pages: with every kind of gap around that.
+#[test]
+fn long_runs_and_gaps_end_up_where_they_belong() {
+    const PAGES: u32 = 5000;
+    let all =
+        |fill: u8| (1..=PAGES).map(move |pgno| (pgno, fill.wrapping_add(pgno.to_le_bytes()[0])));
+    let runs: [&[std::ops::RangeInclusive<u32>]; 6] = [
+        &[1..=2047],
+        &[2..=2049],
+        &[1..=2048, 2050..=4097],
+        &[1..=2049, 2051..=2051, 2053..=5000],
+        &[5000..=5000],
+        &[7..=7, 9..=4105, 4107..=4999],
+    ];
+    for runs in runs {
+        let mut staging = Staging::new();
+        staging.apply(&file(&header(1, 1, PAGES), &all(0).collect::<Vec<_>>())).unwrap();
+        let changed = |pgno: &u32| runs.iter().any(|run| run.contains(pgno));
+        let delta: Vec<_> = all(100).filter(|(pgno, _)| changed(pgno)).collect();
+        let mut told = 0;
+        let delta_file = file(&header(2, 2, PAGES), &delta);
+        let decoder = Decoder::new(delta_file.as_slice()).unwrap();
+        staging.stage.apply(decoder, &mut |bytes| told += bytes).unwrap();
+        assert_eq!(told, delta.len() as u64 * 512);
+        let found = std::fs::read(staging.place.path("staged")).unwrap();
+        for ((pgno, fill), page) in all(0).zip(found.chunks(512)) {
+            let fill = if changed(&pgno) { fill.wrapping_add(100) } else { fill };
+            assert!(page.iter().all(|byte| *byte == fill), "page {pgno} of {runs:?}");
+        }
+        assert_eq!(found.len(), PAGES as usize * 512);
+    }
+}
+
 #[test]
 fn every_state_of_a_lineage_is_restored() {
     let (place, writer) = Place::with("PRAGMA journal_mode=wal; CREATE TABLE t(x)");

@@ -163,10 +163,18 @@ impl Cutter {
                 match frames.next(&mut buffers.packed) {
                     Ok(Next::Frame { plain_bytes }) => {
                         if working < self.workers {
-                            let messages = self.messages.clone();
-                            let waiting = &waiting;
-                            scope.spawn(move || decompress_jobs(waiting, &messages));
-                            working += 1;
+                            let (waiting, messages) = (&waiting, self.messages.clone());
+                            let work = move || decompress_jobs(waiting, &messages);
+                            let worker = thread::Builder::new().name("unseal-zstd".to_owned());
+                            match worker.spawn_scoped(scope, work) {
+                                Ok(_) => working += 1,
+                                Err(error) if working == 0 => {
+                                    let _ = self.done(Err(error));
+                                    return;
+                                }
+                                // Those that are there do it.
+                                Err(_) => self.workers = working,
+                            }
                         }
                         let job = Job { index: self.index, plain_bytes, buffers };
                         self.index += 1;
@@ -185,7 +193,7 @@ impl Cutter {
                         return;
                     }
                     Err(error) => {
-                        let _ = self.messages.send(Message::Done(self.index, Err(error)));
+                        let _ = self.done(Err(error));
                         return;
                     }
                 }
