@@ -50,6 +50,7 @@ mod config;
 mod context;
 mod credential;
 mod database_backups;
+mod destination;
 mod detour;
 mod discover;
 mod doctor;
@@ -76,6 +77,7 @@ mod staging;
 mod state;
 mod stats;
 mod verify;
+mod way;
 
 pub use lifeboat_repository::{
     Age, BackupId, BackupName, CheckOptions, CheckReport, DatabaseSource, Doomed, Finding, Form,
