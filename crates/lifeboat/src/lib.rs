@@ -50,6 +50,7 @@ mod config;
 mod context;
 mod credential;
 mod database_backups;
+mod databases_meant;
 mod destination;
 mod detour;
 mod discover;
@@ -65,8 +66,10 @@ mod names;
 mod opened;
 mod password;
 mod pins;
+mod points;
 mod progress;
 mod prune;
+mod ranges;
 mod restore;
 mod search;
 mod select;
@@ -78,12 +81,13 @@ mod state;
 mod stats;
 mod verify;
 mod way;
+mod when;
 
 pub use lifeboat_repository::{
     Age, BackupId, BackupName, CheckOptions, CheckReport, DatabaseSource, Doomed, Finding, Form,
-    GRACE, KeepRules, KeyEntry, KeyHolder, KeyId, Limit, LostDatabase, Manifest, ObjectRef, Person,
-    Problem, PrunePlan, PruneReport, Reason, Recipient, Source, Time, Why, Wrapping, WrappingName,
-    fingerprint,
+    GRACE, KeepRules, KeyEntry, KeyHolder, KeyId, Limit, LineageId, LostDatabase, Manifest,
+    ObjectRef, Person, Point, Problem, PrunePlan, PruneReport, Reason, Recipient, Source, Time,
+    Why, Wrapping, WrappingName, fingerprint,
 };
 pub use lifeboat_sqlite::{Replaced, check_engine};
 
@@ -113,8 +117,11 @@ pub use key::{
 };
 pub use opened::OpenRepository;
 pub use password::{PasswordSource, SecretString};
+pub use points::{DatabasePoints, LineagePoints, PointsRequest, points};
 pub use progress::{Note, Progress, Silent};
 pub use prune::{CleanupReport, Pruned, cleanup, plan_prune, prune};
+pub use ranges::{PointRange, ranges};
 pub use restore::{RestorePlan, RestoreReport, RestoreRequest, plan_restore, restore};
 pub use select::{Selection, select};
 pub use stats::{DatabaseStats, Stats, stats};
+pub use when::parse_time;
