@@ -1,12 +1,13 @@
-//! Applies the files of a backup to a staged database and verifies what comes out, around what turns
+//! Applies the files of a way to a staged database and verifies what comes out, around what turns
 //! out to be damaged.
 
 use lifeboat_repository::{blame, locate_damage, open_ltx};
 use lifeboat_sqlite::{Stage, integrity_check};
 
+use crate::point_search::{PointSearch, SelectedPoint};
 use crate::search::Search;
 use crate::selected::Selected;
-use crate::way::{Way, corrupt};
+use crate::way::{Outcome, Way, corrupt};
 use crate::{Detour, Error, Note, OpenRepository, Progress, Result};
 
 /// How often a lineage is listed again because an object is gone. What removes objects announces
@@ -43,10 +44,10 @@ pub(crate) fn fill_newest(
 /// Fills a stage with a database, by whichever way leads there.
 ///
 /// Every checksum is verified: SHA-256 of the objects, age's authentication, those of the LTX files
-/// and of the database after each, and the manifest's where there is one. A file that fails is left out and the way
-/// planned again; what was applied is thrown away, since another way seldom begins alike. If none
-/// is left, the error names the object that was found damaged last. `verify` adds SQLite's
-/// integrity check.
+/// and of the database after each, and the manifest's where there is one. A file that fails is left
+/// out and the way planned again; what was applied is thrown away, since another way seldom begins
+/// alike. If none is left, the error names the object that was found damaged last. `verify` adds
+/// SQLite's integrity check.
 pub(crate) fn fill(
     opened: &OpenRepository<'_>,
     way: &mut Way,
@@ -66,14 +67,7 @@ pub(crate) fn fill(
         if !error.is_damage() {
             return Err(error);
         }
-        detour.exclude(&way.files[at], &error, progress);
-        if is_gone(&error) && listings > 0 {
-            listings -= 1;
-            way.list_again(opened)?;
-        }
-        if let Err(no_way) = way.plan(detour, progress) {
-            return Err(if no_way.is_damage() { error } else { no_way });
-        }
+        go_around(opened, way, (at, error), &mut listings, detour, progress)?;
     }
     if verify {
         progress.begin(&format!("checking {}", way.name), None);
@@ -84,6 +78,75 @@ pub(crate) fn fill(
         progress.note(&Note::NotVerified);
     }
     Ok(())
+}
+
+/// Fills a stage with the database at `selected`, else at the next older point that can be restored;
+/// returns which.
+pub(crate) fn fill_point(
+    opened: &OpenRepository<'_>,
+    search: &mut PointSearch,
+    mut selected: SelectedPoint,
+    stage: &mut Stage,
+    verify: bool,
+    progress: &dyn Progress,
+) -> Result<SelectedPoint> {
+    loop {
+        match fill(opened, &mut selected.way, &mut search.detour, stage, verify, progress) {
+            Ok(()) => return Ok(selected),
+            Err(error) if error.is_damage() => search.refuse(selected.found, error, progress)?,
+            Err(error) => return Err(error),
+        }
+        selected = search.next(opened, progress)?;
+        progress.note(&Note::OtherPoint { found: selected.found.clone() });
+    }
+}
+
+/// Finds out how large the database is to which a way leads, by its last file if no manifest says it.
+pub(crate) fn measure(
+    opened: &OpenRepository<'_>,
+    way: &mut Way,
+    detour: &mut Detour,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let mut listings = LISTINGS;
+    if let Some(Outcome { page_size, page_count, .. }) = way.outcome {
+        way.size_bytes = u64::from(page_size) * u64::from(page_count);
+        return Ok(());
+    }
+    while let Some(last) = way.files.last() {
+        let (storage, node) = (opened.repository().storage(), way.lineage.id().node());
+        let error = match open_ltx(storage, last, node, &way.expected(), opened.secrets()?) {
+            Ok((decoder, _)) => {
+                let header = decoder.header();
+                way.size_bytes = u64::from(header.page_size.get()) * u64::from(header.commit);
+                break;
+            }
+            Err(error) => Error::from(error),
+        };
+        if !error.is_damage() {
+            return Err(error);
+        }
+        let failure = (way.files.len() - 1, error);
+        go_around(opened, way, failure, &mut listings, detour, progress)?;
+    }
+    Ok(())
+}
+
+/// Leaves a file of the way out, and plans it again. If no way is left, the error is that of the file.
+fn go_around(
+    opened: &OpenRepository<'_>,
+    way: &mut Way,
+    (at, error): Failure,
+    listings: &mut usize,
+    detour: &mut Detour,
+    progress: &dyn Progress,
+) -> Result<()> {
+    detour.exclude(&way.files[at], &error, progress);
+    if is_gone(&error) && *listings > 0 {
+        *listings -= 1;
+        way.list_again(opened)?;
+    }
+    way.plan(detour, progress).map_err(|no_way| if no_way.is_damage() { error } else { no_way })
 }
 
 /// An error, and which file of the way is to be left out where it is damage.

@@ -16,6 +16,9 @@ pub(super) fn run(session: &Session, arguments: &SelectArguments) -> Result<Exit
             hint: Some("redirect it: lifeboat dump NAME > app.db".to_owned()),
         });
     }
+    if let Some(point) = super::point_selection(arguments)? {
+        return super::restore_point::dump(session, &point);
+    }
     let opened = session.context.open_repository()?;
     let selection = super::selection(arguments);
     // The database has standard output for itself, even with --json.
