@@ -18,8 +18,8 @@ mod stats;
 
 use clap::CommandFactory;
 use lifeboat::{
-    Context, Environment, Error, KeySource, Overrides, PasswordSource, PointChoice, PointSelection,
-    Selection, parse_time, parse_txid,
+    Context, Environment, Error, KeySource, OpenRepository, Overrides, PasswordSource, PointChoice,
+    PointSelection, Selection, parse_time, parse_txid,
 };
 
 use crate::arguments::{
@@ -105,12 +105,19 @@ fn selection(arguments: &SelectArguments) -> Selection {
     }
 }
 
-/// The point that is meant, if it is one and no backup.
-fn point_selection(arguments: &SelectArguments) -> Result<Option<PointSelection>, Error> {
+/// The point that is meant, if it is one and no backup. Litestream knows no backups: of what it
+/// wrote by itself the newest point is meant.
+fn point_selection(
+    opened: &OpenRepository<'_>,
+    arguments: &SelectArguments,
+) -> Result<Option<PointSelection>, Error> {
     let PointArguments { at, txid, lineage } = &arguments.point;
     let point = match (at, txid) {
         (Some(time), _) => PointChoice::At(parse_time(time)?),
         (None, Some(txid)) => PointChoice::Txid(parse_txid(txid)?),
+        (None, None) if opened.repository().is_replica() && arguments.backup.is_none() => {
+            PointChoice::Newest
+        }
         (None, None) => return Ok(None),
     };
     let (source, host) = (arguments.source.clone(), arguments.host.clone());

@@ -165,6 +165,10 @@ fn of_repository(error: &Repository) -> Option<String> {
     let hint = match error {
         Repository::NoRepository { .. } => "make one with `lifeboat init`, or check --repository",
         Repository::PlainRestic { .. } => "choose another place for Lifeboat's repository",
+        Repository::LitestreamReplica { .. } => {
+            "`points`, `restore`, `dump` and `check` read it; to write, make a repository elsewhere: \
+             `lifeboat init` (with --form litestream, Litestream reads it)"
+        }
         Repository::AlreadyInitialized { .. } => "use it as it is, or choose another place",
         Repository::UnknownFeature { .. } => "use a newer version of Lifeboat",
         Repository::WrongPassword { .. } => {

@@ -114,7 +114,8 @@ pub(crate) fn measure(
         return Ok(());
     }
     while let Some(last) = way.files.last() {
-        let (storage, node) = (opened.repository().storage(), way.lineage.id().node());
+        let repository = opened.repository();
+        let (storage, node) = (repository.storage(), repository.node_of(&way.lineage));
         let error = match open_ltx(storage, last, node, &way.expected(), opened.secrets()?) {
             Ok((decoder, _)) => {
                 let header = decoder.header();
@@ -160,7 +161,7 @@ fn follow(
     progress: &dyn Progress,
 ) -> Result<(), Failure> {
     let storage = opened.repository().storage();
-    let node = way.lineage.id().node();
+    let node = opened.repository().node_of(&way.lineage);
     let expected = way.expected();
     let misfit = |at: usize, detail: String| {
         let files: Vec<_> = way.files.iter().collect();

@@ -14,6 +14,8 @@ pub enum PointChoice {
     At(Time),
     /// A transaction, and no other will do.
     Txid(Txid),
+    /// The newest of all.
+    Newest,
 }
 
 /// Which point of which database.
@@ -74,12 +76,19 @@ pub(crate) fn with_txid(lineages: &[Vec<Point>], txid: Txid) -> Vec<(usize, Poin
     found.collect()
 }
 
+/// The last transaction of the lineage whose last point is the newest. In a lineage the number counts:
+/// times get lost where files are copied without theirs.
+pub(crate) fn newest(lineages: &[Vec<Point>]) -> Option<(usize, Point)> {
+    let last = |(at, points): (usize, &Vec<Point>)| Some((at, *points.last()?));
+    lineages.iter().enumerate().filter_map(last).max_by_key(|(_, point)| *point)
+}
+
 #[cfg(test)]
 mod tests {
     use lifeboat_ltx::Txid;
     use lifeboat_repository::{Point, Time};
 
-    use super::{newest_at, parse_txid, with_txid};
+    use super::{newest, newest_at, parse_txid, with_txid};
 
     /// Seconds of the points of each lineage; their numbers count from 1.
     type Lineages = &'static [&'static [i64]];
@@ -114,6 +123,20 @@ mod tests {
             let found = newest_at(&points(lineages), Time::from_millis(second * 1000));
             let found = found.map(|(at, point)| (at, point.txid.get()));
             assert_eq!(found, *expected, "{lineages:?} at {second}");
+        }
+    }
+
+    #[test]
+    fn the_newest_of_all_is_the_last_transaction() {
+        let cases: &[(Lineages, Option<(usize, u64)>)] = &[
+            (&[], None),
+            (&[&[], &[5, 6]], Some((1, 2))),
+            (&[&[1, 9], &[5, 6]], Some((0, 2))),
+            (&[&[9, 9, 7]], Some((0, 3))),
+        ];
+        for (lineages, expected) in cases {
+            let found = newest(&points(lineages)).map(|(at, point)| (at, point.txid.get()));
+            assert_eq!(found, *expected, "{lineages:?}");
         }
     }
 

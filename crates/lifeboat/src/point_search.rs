@@ -8,7 +8,7 @@ use crate::databases_meant::database_meant;
 use crate::destination::FormerFile;
 use crate::error::chain;
 use crate::fill::measure;
-use crate::point_choice::{newest_at, with_txid};
+use crate::point_choice::{newest, newest_at, with_txid};
 use crate::points::{lineage_meant, listings, newest_end};
 use crate::vouch::{former_file, vouch_for};
 use crate::way::Way;
@@ -132,7 +132,9 @@ impl PointSearch {
         let chosen = self.choose()?;
         let Some((at, end)) = self.newest_unreachable() else { return Ok(()) };
         let is_newer = match self.choice {
-            PointChoice::At(_) => chosen.is_none_or(|(_, chosen)| chosen < end),
+            PointChoice::At(_) | PointChoice::Newest => {
+                chosen.is_none_or(|(_, chosen)| chosen < end)
+            }
             PointChoice::Txid(_) => chosen.is_none(),
         };
         if !is_newer {
@@ -151,6 +153,7 @@ impl PointSearch {
             fitting.files.retain(|file| match self.choice {
                 PointChoice::At(time) => file.name.time <= time,
                 PointChoice::Txid(txid) => file.name.max == txid,
+                PointChoice::Newest => true,
             });
             let end = newest_end(&fitting)?;
             listing.plan(&self.lineages[at].0, end.txid).is_err().then_some((at, end))
@@ -163,6 +166,7 @@ impl PointSearch {
         let points = self.points();
         match self.choice {
             PointChoice::At(time) => Ok(newest_at(&points, time)),
+            PointChoice::Newest => Ok(newest(&points)),
             PointChoice::Txid(txid) => match with_txid(&points, txid).as_slice() {
                 [] => Ok(None),
                 [one] => Ok(Some(*one)),
@@ -226,6 +230,7 @@ impl PointSearch {
             wanted: match self.choice {
                 PointChoice::At(time) => format!("at or before {time}"),
                 PointChoice::Txid(txid) => txid.to_string(),
+                PointChoice::Newest => "at all".to_owned(),
             },
             database: self.database.name().to_owned(),
             location: opened.repository().location(),

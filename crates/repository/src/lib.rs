@@ -29,6 +29,7 @@ mod origin;
 mod plan;
 mod prune;
 mod recipient;
+mod replica;
 mod repository;
 mod retention;
 mod rewrite_key;

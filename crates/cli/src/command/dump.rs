@@ -16,10 +16,10 @@ pub(super) fn run(session: &Session, arguments: &SelectArguments) -> Result<Exit
             hint: Some("redirect it: lifeboat dump NAME > app.db".to_owned()),
         });
     }
-    if let Some(point) = super::point_selection(arguments)? {
-        return super::restore_point::dump(session, &point);
-    }
     let opened = session.context.open_repository()?;
+    if let Some(point) = super::point_selection(&opened, arguments)? {
+        return super::restore_point::dump(session, &opened, &point);
+    }
     let selection = super::selection(arguments);
     // The database has standard output for itself, even with --json.
     let progress = Reporter::new(false, session.global.quiet, session.global.verbose);

@@ -16,10 +16,10 @@ use crate::output::{self, size};
 use crate::progress::rate;
 
 pub(super) fn run(session: &Session, arguments: &RestoreArguments) -> Result<Exit, Error> {
-    if let Some(point) = super::point_selection(&arguments.select)? {
-        return super::restore_point::run(session, arguments, point);
-    }
     let opened = session.context.open_repository()?;
+    if let Some(point) = super::point_selection(&opened, &arguments.select)? {
+        return super::restore_point::run(session, &opened, arguments, point);
+    }
     let request = RestoreRequest {
         selection: super::selection(&arguments.select),
         target: arguments.target.clone(),

@@ -4,8 +4,9 @@ use std::io::stdout;
 
 use jiff::tz::TimeZone;
 use lifeboat::{
-    DamagedObject, Error, FoundPoint, PointRestorePlan, PointRestoreReport, PointRestoreRequest,
-    PointSelection, Replaced, SkippedPoint, dump_point, plan_point_restore, restore_point,
+    DamagedObject, Error, FoundPoint, OpenRepository, PointRestorePlan, PointRestoreReport,
+    PointRestoreRequest, PointSelection, Replaced, SkippedPoint, dump_point, plan_point_restore,
+    restore_point,
 };
 use serde_json::{Value, json};
 
@@ -18,17 +19,17 @@ use crate::progress::Reporter;
 
 pub(super) fn run(
     session: &Session,
+    opened: &OpenRepository<'_>,
     arguments: &RestoreArguments,
     selection: PointSelection,
 ) -> Result<Exit, Error> {
-    let opened = session.context.open_repository()?;
     let request = PointRestoreRequest {
         selection,
         target: arguments.target.clone(),
         force: arguments.force,
         no_verify: arguments.no_verify,
     };
-    let plan = plan_point_restore(&opened, &request, &session.progress)?;
+    let plan = plan_point_restore(opened, &request, &session.progress)?;
     if session.global.json {
         output::json(&document_of_plan(&plan))?;
     } else {
@@ -37,7 +38,7 @@ pub(super) fn run(
     if arguments.dry_run {
         return Ok(exit(plan.skipped()));
     }
-    let report = restore_point(&opened, plan, &session.progress)?;
+    let report = restore_point(opened, plan, &session.progress)?;
     if session.global.json {
         output::json(&document(&report))?;
     } else {
@@ -48,11 +49,14 @@ pub(super) fn run(
     Ok(exit(&report.skipped))
 }
 
-pub(super) fn dump(session: &Session, selection: &PointSelection) -> Result<Exit, Error> {
-    let opened = session.context.open_repository()?;
+pub(super) fn dump(
+    session: &Session,
+    opened: &OpenRepository<'_>,
+    selection: &PointSelection,
+) -> Result<Exit, Error> {
     // The database has standard output for itself, even with --json.
     let progress = Reporter::new(false, session.global.quiet, session.global.verbose);
-    let report = dump_point(&opened, selection, &mut stdout().lock(), &progress)?;
+    let report = dump_point(opened, selection, &mut stdout().lock(), &progress)?;
     warn(session, &report.found, &report.skipped, &report.damaged);
     Ok(exit(&report.skipped))
 }
