@@ -63,7 +63,7 @@ pub(crate) fn of_error(error: &Error) -> Option<String> {
             Some("`lifeboat points` lists the databases of this host, with --host those of another".to_owned())
         }
         Error::NoLineage { .. } => Some("`lifeboat points` lists what there is".to_owned()),
-        Error::NoPoint { database, between, .. } => Some(of_no_point(database, *between)),
+        Error::NoPoint { between, .. } => Some(of_no_point(*between)),
         Error::PointUnrestorable { earlier, .. } => Some(of_unrestorable_point(*earlier)),
         Error::KeepsNothing { .. } => Some(
             "add --keep-last 1 to the rules, or name the backups that go: lifeboat forget ID"
@@ -90,9 +90,9 @@ fn of_unrestorable(others: &[BackupName]) -> String {
     format!("as far as is known, these can be restored: {others}; {CHECK}")
 }
 
-fn of_no_point(database: &str, between: Option<(Point, Point)>) -> String {
+fn of_no_point(between: Option<(Point, Point)>) -> String {
     let Some((first, last)) = between else {
-        return format!("there is none at all of {database}: is another host meant (--host)?");
+        return "there is none at all: is another host meant (--host)?".to_owned();
     };
     format!("its points are from {} to {}; `lifeboat points` lists them", point(first), point(last))
 }

@@ -20,7 +20,7 @@ pub(crate) fn databases_meant(
     let all = opened.repository().databases()?;
     let found = of_host(opened, all, host)?;
     let found = match source {
-        Some(source) => fitting(opened, found, source)?.into_iter().collect(),
+        Some(source) => fitting(opened, &found, source)?.into_iter().collect(),
         None => found,
     };
     if found.is_empty() {
@@ -78,7 +78,7 @@ fn of_host(
 /// under that name; else, if origins can be read, by the path that one of them names.
 fn fitting(
     opened: &OpenRepository<'_>,
-    databases: Vec<DatabaseAddress>,
+    databases: &[DatabaseAddress],
     wanted: &str,
 ) -> Result<Option<DatabaseAddress>> {
     let named = |name: &str| {
@@ -97,7 +97,7 @@ fn fitting(
     if let Some(database) = known.and_then(|(name, _)| named(name)) {
         return Ok(Some(database));
     }
-    for database in &databases {
+    for database in databases {
         if origin_path(opened, &opened.repository().lineages(database)?).as_ref() == Some(&path) {
             return Ok(Some(database.clone()));
         }

@@ -149,12 +149,10 @@ pub enum Error {
         location: String,
     },
     /// There is no point that fits the request.
-    #[error("no point {wanted} of database {database} in {location}")]
+    #[error("no point {wanted} in {location}")]
     NoPoint {
-        /// What was asked for.
+        /// What was asked for, and of which database.
         wanted: String,
-        /// The database, as it stands in keys.
-        database: String,
         /// Where.
         location: String,
         /// The oldest and the newest point that there is.

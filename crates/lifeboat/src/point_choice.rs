@@ -92,6 +92,8 @@ mod tests {
 
     /// Seconds of the points of each lineage; their numbers count from 1.
     type Lineages = &'static [&'static [i64]];
+    /// Which lineage, and which number.
+    type Found = Option<(usize, u64)>;
 
     fn points(lineages: Lineages) -> Vec<Vec<Point>> {
         let point = |(number, second): (u64, &i64)| Point {
@@ -103,7 +105,7 @@ mod tests {
 
     #[test]
     fn the_newest_of_all_lineages_at_or_before_a_time() {
-        let cases: &[(Lineages, i64, Option<(usize, u64)>)] = &[
+        let cases: &[(Lineages, i64, Found)] = &[
             (&[], 9, None),
             (&[&[]], 9, None),
             (&[&[5]], 4, None),
@@ -128,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_newest_of_all_is_the_last_transaction() {
-        let cases: &[(Lineages, Option<(usize, u64)>)] = &[
+        let cases: &[(Lineages, Found)] = &[
             (&[], None),
             (&[&[], &[5, 6]], Some((1, 2))),
             (&[&[1, 9], &[5, 6]], Some((0, 2))),

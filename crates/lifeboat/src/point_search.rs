@@ -226,13 +226,13 @@ impl PointSearch {
 
     fn no_point(&self, opened: &OpenRepository<'_>) -> Error {
         let all = || self.points().into_iter().flatten();
+        let wanted = match self.choice {
+            PointChoice::At(time) => format!("at or before {time} "),
+            PointChoice::Txid(txid) => format!("{txid} "),
+            PointChoice::Newest => String::new(),
+        };
         Error::NoPoint {
-            wanted: match self.choice {
-                PointChoice::At(time) => format!("at or before {time}"),
-                PointChoice::Txid(txid) => txid.to_string(),
-                PointChoice::Newest => "at all".to_owned(),
-            },
-            database: self.database.name().to_owned(),
+            wanted: format!("{wanted}of database {}", self.database.name()),
             location: opened.repository().location(),
             between: all().min().zip(all().max()),
         }

@@ -65,7 +65,7 @@ pub fn points(opened: &OpenRepository<'_>, request: &PointsRequest) -> Result<Ve
         }
         found.retain(|(lineages, _)| !lineages.is_empty());
     }
-    Ok(found.into_iter().map(|(lineages, database)| of_database(&database, lineages)).collect())
+    Ok(found.into_iter().map(|(lineages, database)| of_database(&database, &lineages)).collect())
 }
 
 /// All lineages of a database, and what they hold.
@@ -105,7 +105,7 @@ pub(crate) fn lineage_meant(
 
 fn of_database(
     database: &DatabaseAddress,
-    lineages: Vec<(LineageAddress, LineageListing)>,
+    lineages: &[(LineageAddress, LineageListing)],
 ) -> DatabasePoints {
     let mut lineages: Vec<LineagePoints> =
         lineages.iter().map(|(lineage, listing)| of_lineage(lineage.id(), listing)).collect();

@@ -47,9 +47,12 @@ mod tests {
 
     use super::ranges;
 
+    /// First and last second, how many, and the longest gap in seconds.
+    type Expected = (i64, i64, usize, u64);
+
     #[test]
     fn what_is_close_is_one() {
-        let cases: &[(&[i64], &[(i64, i64, usize, u64)])] = &[
+        let cases: &[(&[i64], &[Expected])] = &[
             (&[], &[]),
             (&[5], &[(5, 5, 1, 0)]),
             (&[0, 1, 3], &[(0, 3, 3, 2)]),

@@ -62,6 +62,7 @@ pub use origin::{ORIGIN_VERSION, Origin, Parent};
 pub use plan::{Point, blame, plan, points};
 pub use prune::{Doomed, GRACE, PruneOptions, PrunePlan, PruneReport, Why, plan_prune, prune};
 pub use recipient::Recipient;
+pub use replica::refuse_replica;
 pub use repository::Repository;
 pub use retention::{Age, Candidate, KeepRules, Limit, Period, Reason, Verdict, has_tags, retain};
 pub use rewrite_key::rewrite_key;

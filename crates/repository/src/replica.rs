@@ -93,8 +93,9 @@ pub(crate) fn find(inner: &Arc<dyn Storage>) -> Result<Option<(ReplicaStorage, M
     Ok(Some((ReplicaStorage { inner: inner.clone(), replicas }, marker)))
 }
 
-/// Refuses a place that is a replica: nothing else belongs between its files.
-pub(crate) fn refuse_replica(storage: &dyn Storage) -> Result<()> {
+/// Refuses a place that is a replica of Litestream: nothing else belongs between its files.
+/// [`Error::LitestreamReplica`].
+pub fn refuse_replica(storage: &dyn Storage) -> Result<()> {
     match levels_of(storage, None)? {
         Some(_) => Err(Error::LitestreamReplica { location: storage.location() }),
         None => Ok(()),
