@@ -147,6 +147,10 @@ fn replicas_are_read_and_not_written_to() {
             home.run(&arguments).fails(10, "can only be read", "make a repository elsewhere");
         }
     }
+    home.write("odd/ltx", "a file");
+    home.write("odd/app/ltx", "a file");
+    home.run(&["-r", "odd", "points"]).fails(10, "no repository at", "lifeboat init");
+    fs::remove_dir_all(home.path("odd")).unwrap();
     home.run(&["-r", "plain", "init"]).fails(10, "can only be read", "elsewhere");
     let after = files_below(home.directory());
     let new =

@@ -40,14 +40,10 @@ enum Levels {
 
 impl Levels {
     fn directory(self, replica: Option<&Key>, level: u8) -> Result<Key> {
-        let directory = match self {
-            Self::Decimal => format!("ltx/{level}"),
-            Self::Hex => format!("{level:04x}"),
-        };
-        key(match replica {
-            Some(replica) => format!("{replica}/{directory}"),
-            None => directory,
-        })
+        match self {
+            Self::Decimal => below(replica, &format!("ltx/{level}")),
+            Self::Hex => below(replica, &format!("{level:04x}")),
+        }
     }
 }
 
@@ -102,16 +98,20 @@ pub fn refuse_replica(storage: &dyn Storage) -> Result<()> {
     }
 }
 
-/// How the levels of a directory are called, if it is a replica: an LTX file is in one of them.
+/// How the levels of a directory are called, if it is a replica: an LTX file is in one of them. Of
+/// a place that is none, little more than its own names is asked for.
 fn levels_of(storage: &dyn Storage, directory: Option<&Key>) -> Result<Option<Levels>> {
-    for levels in [Levels::Decimal, Levels::Hex] {
+    let top = storage.list_names(directory)?;
+    let ltx = below(directory, "ltx")?;
+    // Only a directory may be listed, and of files that are called so there may be some.
+    let has_ltx = top.contains(&Child::Directory(ltx.clone()));
+    let in_ltx = if has_ltx { storage.list_names(Some(&ltx))? } else { Vec::new() };
+    for (levels, there) in [(Levels::Decimal, in_ltx), (Levels::Hex, top)] {
         for level in LEVELS {
-            let children = storage.list_names(Some(&levels.directory(directory, level)?))?;
-            let is_ltx = |child: &Child| match child {
-                Child::Object(key) => is_ltx(level, key.file_name()),
-                Child::Directory(_) => false,
-            };
-            if children.iter().any(is_ltx) {
+            let directory = levels.directory(directory, level)?;
+            if there.contains(&Child::Directory(directory.clone()))
+                && storage.list_names(Some(&directory))?.iter().any(|child| is_ltx(level, child))
+            {
                 return Ok(Some(levels));
             }
         }
@@ -119,8 +119,14 @@ fn levels_of(storage: &dyn Storage, directory: Option<&Key>) -> Result<Option<Le
     Ok(None)
 }
 
-fn is_ltx(level: u8, name: &str) -> bool {
-    let path = format!("{level}/{name}");
+/// What lies below a directory, or the top.
+fn below(directory: Option<&Key>, rest: &str) -> Result<Key> {
+    key(directory.map_or_else(|| rest.to_owned(), |directory| format!("{directory}/{rest}")))
+}
+
+fn is_ltx(level: u8, child: &Child) -> bool {
+    let Child::Object(key) = child else { return false };
+    let path = format!("{level}/{}", key.file_name());
     LtxName::parse(Form::Litestream, &path, SystemTime::UNIX_EPOCH).is_some()
 }
 
