@@ -1,5 +1,6 @@
 //! The command line.
 
+mod points;
 mod replicate;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lifeboat::{Age, Limit};
 
+pub(crate) use points::{PointArguments, PointsArguments};
 pub(crate) use replicate::ReplicateArguments;
 
 /// Backs up running applications: their SQLite databases page by page, while they are written to.
@@ -71,11 +73,17 @@ pub(crate) enum Command {
     /// List backups, newest first
     #[command(visible_aliases = ["snapshots", "list"])]
     Backups(BackupsArguments),
+    /// List the points in time that databases can be restored to
+    ///
+    /// Points that lie close together are one range. Names alone are read: no password is needed.
+    /// Ends with 1 if files are there that nothing leads to any more.
+    Points(PointsArguments),
     /// Put a database back
     ///
-    /// It is staged beside its target, verified, and swapped in; what was there is moved aside.
+    /// From a backup, the newest unless another is named; or as it was at a point in time, whether a
+    /// backup names that or not: --at, --txid. It is staged beside its target, verified, and swapped in; what was there is moved aside.
     Restore(RestoreArguments),
-    /// Write a database of a backup to standard output
+    /// Write a database of a backup, or of a point, to standard output
     Dump(SelectArguments),
     /// Protect databases continuously, to any point in time
     ///
@@ -284,6 +292,8 @@ pub(crate) struct SelectArguments {
     /// The host whose backups are meant
     #[arg(long)]
     pub(crate) host: Option<String>,
+    #[command(flatten)]
+    pub(crate) point: PointArguments,
 }
 
 #[derive(Debug, Args)]

@@ -10,16 +10,23 @@ mod forget;
 mod init;
 mod key;
 mod ls;
+pub(crate) mod points;
 mod prune;
 mod replicate;
 pub(crate) mod restore;
+pub(crate) mod restore_point;
 mod stats;
 mod status;
 
 use clap::CommandFactory;
-use lifeboat::{Context, Environment, Error, KeySource, Overrides, PasswordSource, Selection};
+use lifeboat::{
+    Context, Environment, Error, KeySource, OpenRepository, Overrides, PasswordSource, PointChoice,
+    PointSelection, Selection, parse_time, parse_txid,
+};
 
-use crate::arguments::{Arguments, Command, ConfigCommand, Global, SelectArguments};
+use crate::arguments::{
+    Arguments, Command, ConfigCommand, Global, PointArguments, SelectArguments,
+};
 use crate::exit::Exit;
 use crate::progress::Reporter;
 
@@ -51,6 +58,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Error> {
         Command::Init(arguments) => init::run(&session, arguments),
         Command::Backup(arguments) => backup::run(&session, arguments),
         Command::Backups(arguments) => backups::run(&session, arguments),
+        Command::Points(arguments) => points::run(&session, arguments),
         Command::Restore(arguments) => restore::run(&session, arguments),
         Command::Dump(arguments) => dump::run(&session, arguments),
         Command::Ls(arguments) => ls::run(&session, arguments),
@@ -99,4 +107,23 @@ fn selection(arguments: &SelectArguments) -> Selection {
         backup: arguments.backup.clone(),
         host: arguments.host.clone(),
     }
+}
+
+/// The point that is meant, if it is one and no backup. Litestream knows no backups: of what it
+/// wrote by itself the newest point is meant.
+fn point_selection(
+    opened: &OpenRepository<'_>,
+    arguments: &SelectArguments,
+) -> Result<Option<PointSelection>, Error> {
+    let PointArguments { at, txid, lineage } = &arguments.point;
+    let point = match (at, txid) {
+        (Some(time), _) => PointChoice::At(parse_time(time)?),
+        (None, Some(txid)) => PointChoice::Txid(parse_txid(txid)?),
+        (None, None) if opened.repository().is_replica() && arguments.backup.is_none() => {
+            PointChoice::Newest
+        }
+        (None, None) => return Ok(None),
+    };
+    let (source, host) = (arguments.source.clone(), arguments.host.clone());
+    Ok(Some(PointSelection { source, host, lineage: lineage.clone(), point }))
 }

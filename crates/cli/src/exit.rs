@@ -43,9 +43,11 @@ pub(crate) fn of_error(error: &Error) -> Exit {
         Error::Database(Database::Corrupt { .. } | Database::NotADatabase { .. }) => {
             Exit::CorruptSource
         }
-        Error::Repository(Repository::NoRepository { .. } | Repository::PlainRestic { .. }) => {
-            Exit::NoRepository
-        }
+        Error::Repository(
+            Repository::NoRepository { .. }
+            | Repository::PlainRestic { .. }
+            | Repository::LitestreamReplica { .. },
+        ) => Exit::NoRepository,
         Error::NoPassword { .. }
         | Error::PasswordCommand { .. }
         | Error::Identity { .. }

@@ -2,12 +2,13 @@
 
 use std::io::ErrorKind;
 
-use lifeboat::{BackupName, Error};
+use lifeboat::{BackupName, Error, Point};
 use lifeboat_repository::Error as Repository;
 use lifeboat_sqlite::Error as Database;
 use lifeboat_storage::{Error as Storage, Key};
 
 use crate::command::backups::local;
+use crate::command::points::exact;
 
 /// The hint for an error, if there is one.
 pub(crate) fn of_error(error: &Error) -> Option<String> {
@@ -61,7 +62,16 @@ pub(crate) fn of_error(error: &Error) -> Option<String> {
         Error::Ambiguous { wanted, .. } if wanted == "the database" => {
             Some("name the database: lifeboat restore NAME".to_owned())
         }
+        Error::Ambiguous { wanted, .. } if wanted.starts_with("transaction") => {
+            Some("say which with --lineage".to_owned())
+        }
         Error::Ambiguous { .. } => Some("give more digits".to_owned()),
+        Error::NoDatabase { .. } => {
+            Some("`lifeboat points` lists the databases of this host, with --host those of another".to_owned())
+        }
+        Error::NoLineage { .. } => Some("`lifeboat points` lists what there is".to_owned()),
+        Error::NoPoint { between, .. } => Some(of_no_point(*between)),
+        Error::PointUnrestorable { earlier, .. } => Some(of_unrestorable_point(*earlier)),
         Error::KeepsNothing { .. } => Some(
             "add --keep-last 1 to the rules, or name the backups that go: lifeboat forget ID"
                 .to_owned(),
@@ -85,6 +95,30 @@ fn of_unrestorable(others: &[BackupName]) -> String {
     let others = others.iter().map(|name| format!("{} ({})", name.id.short(), local(name.started)));
     let others = others.collect::<Vec<_>>().join(", ");
     format!("as far as is known, these can be restored: {others}; {CHECK}")
+}
+
+fn of_no_point(between: Option<(Point, Point)>) -> String {
+    let Some((first, last)) = between else {
+        return "there is none at all: is another host meant (--host)?".to_owned();
+    };
+    format!("its points are from {} to {}; `lifeboat points` lists them", point(first), point(last))
+}
+
+fn of_unrestorable_point(earlier: Option<Point>) -> String {
+    match earlier {
+        Some(earlier) => format!(
+            "as far as is known, {} before it can be restored (--at, --txid); \
+             `lifeboat check --read-data` says what is damaged",
+            point(earlier)
+        ),
+        None => "no way leads to a point before it either; `lifeboat points` lists what there is"
+            .to_owned(),
+    }
+}
+
+fn point(point: Point) -> String {
+    let time = exact(point.time, &jiff::tz::TimeZone::system());
+    format!("{time} (transaction {:x})", point.txid.get())
 }
 
 fn of_database(error: &Database) -> Option<String> {
@@ -138,6 +172,10 @@ fn of_repository(error: &Repository) -> Option<String> {
     let hint = match error {
         Repository::NoRepository { .. } => "make one with `lifeboat init`, or check --repository",
         Repository::PlainRestic { .. } => "choose another place for Lifeboat's repository",
+        Repository::LitestreamReplica { .. } => {
+            "`points`, `restore`, `dump` and `check` read it; to write, make a repository elsewhere: \
+             `lifeboat init` (with --form litestream, Litestream reads it)"
+        }
         Repository::AlreadyInitialized { .. } => "use it as it is, or choose another place",
         Repository::UnknownFeature { .. } => "use a newer version of Lifeboat",
         Repository::WrongPassword { .. } => {

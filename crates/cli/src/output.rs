@@ -1,6 +1,8 @@
 //! Text and JSON on standard output, errors on standard error.
 
 pub(crate) mod table;
+pub(crate) mod terminal;
+pub(crate) mod timeline;
 
 pub(crate) use lifeboat::size;
 

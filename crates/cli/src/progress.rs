@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lifeboat::{ChangedBy, Note, Progress, fingerprint};
 
 use crate::command::restore::choice;
+use crate::command::restore_point;
 use crate::output::{self, size};
 
 /// Work that is over sooner shows no bar.
@@ -218,6 +219,11 @@ fn describe(note: &Note) -> (String, bool) {
         Note::OtherBackup { name, label, database } => {
             (format!("instead: {}", choice(name, label.as_deref(), database)), true)
         }
+        Note::SkippedPoint { skipped } => {
+            let point = restore_point::describe(&skipped.found);
+            (format!("warning: {point} cannot be restored: {}", skipped.reason), true)
+        }
+        Note::OtherPoint { found } => (format!("instead: {}", restore_point::choice(found)), true),
         Note::HostPinned { host, key } => {
             let key = fingerprint(key);
             (format!("host {host} signs with {key}; another key will be refused"), true)

@@ -213,7 +213,7 @@ impl Context {
         OpenRepository::open(self, self.wrap(chosen.location.open()?), chosen.access)
     }
 
-    /// Opens the repository; the default one is made if it is not there.
+    /// Opens the repository to write to it; the default one is made if it is not there.
     pub fn open_or_make_repository(&self, progress: &dyn Progress) -> Result<OpenRepository<'_>> {
         let chosen = self.chosen()?;
         let opened = chosen
@@ -224,6 +224,7 @@ impl Context {
             Err(error) if chosen.is_default && error.is_no_repository() => self.init(progress),
             opened => {
                 let opened = opened?;
+                opened.repository().require_writable()?;
                 opened.note_first_use(progress)?;
                 chosen.location.sweep(crate::GRACE)?;
                 Ok(opened)

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use lifeboat_repository::{BackupName, Time};
+use lifeboat_repository::{BackupName, LineageId, Point, Time};
 use lifeboat_storage::Key;
 
 /// The result of an operation of the application.
@@ -159,6 +159,45 @@ pub enum Error {
         wanted: String,
         /// Where.
         location: String,
+    },
+    /// There is no database that fits the request.
+    #[error("no database{wanted} in {location}")]
+    NoDatabase {
+        /// What was asked for, after a blank.
+        wanted: String,
+        /// Where.
+        location: String,
+    },
+    /// There is no lineage that fits the request.
+    #[error("no lineage {wanted} in {location}")]
+    NoLineage {
+        /// What was asked for.
+        wanted: String,
+        /// Where.
+        location: String,
+    },
+    /// There is no point that fits the request.
+    #[error("no point {wanted} in {location}")]
+    NoPoint {
+        /// What was asked for, and of which database.
+        wanted: String,
+        /// Where.
+        location: String,
+        /// The oldest and the newest point that there is.
+        between: Option<(Point, Point)>,
+    },
+    /// A point cannot be restored, because of what is damaged or gone.
+    #[error("transaction {} of lineage {lineage} cannot be restored", point.txid)]
+    PointUnrestorable {
+        /// The lineage.
+        lineage: LineageId,
+        /// The point: the one that was named, else the newest of those that were meant.
+        point: Point,
+        /// The newest before it that can, by what is known.
+        earlier: Option<Point>,
+        /// What stands in the way.
+        #[source]
+        source: Box<Error>,
     },
     /// The request fits several.
     #[error("{wanted:?} could be any of {}", candidates.join(", "))]

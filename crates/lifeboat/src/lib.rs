@@ -50,6 +50,8 @@ mod config;
 mod context;
 mod credential;
 mod database_backups;
+mod databases_meant;
+mod destination;
 mod detour;
 mod discover;
 mod doctor;
@@ -65,10 +67,15 @@ mod names;
 mod opened;
 mod password;
 mod pins;
+mod point_choice;
+mod point_search;
+mod points;
 mod progress;
 mod prune;
+mod ranges;
 mod replicate;
 mod restore;
+mod restore_point;
 mod search;
 mod select;
 mod selected;
@@ -79,12 +86,16 @@ mod state;
 mod stats;
 mod status;
 mod verify;
+mod vouch;
+mod way;
+mod when;
 
+pub use lifeboat_ltx::Txid;
 pub use lifeboat_repository::{
     Age, BackupId, BackupName, CheckOptions, CheckReport, DatabaseSource, Doomed, Finding, Form,
-    GRACE, KeepRules, KeyEntry, KeyHolder, KeyId, Limit, LostDatabase, Manifest, ObjectRef, Person,
-    Problem, PrunePlan, PruneReport, Reason, Recipient, Source, Time, Why, Wrapping, WrappingName,
-    fingerprint,
+    GRACE, KeepRules, KeyEntry, KeyHolder, KeyId, Limit, LineageId, LostDatabase, Manifest,
+    ObjectRef, Person, Point, Problem, PrunePlan, PruneReport, Reason, Recipient, Source, Time,
+    Why, Wrapping, WrappingName, fingerprint,
 };
 pub use lifeboat_sqlite::{Replaced, check_engine};
 
@@ -105,7 +116,7 @@ pub use database_backups::{
 pub use detour::{DamagedObject, Detour, SkippedBackup};
 pub use discover::{DatabaseTarget, Request, discover, path_of_url};
 pub use doctor::{Area, Diagnosis, DoctorRequest, Examination, Severity, doctor};
-pub use dump::{DumpReport, dump};
+pub use dump::{DumpReport, PointDumpReport, dump, dump_point};
 pub use environment::Environment;
 pub use error::{Error, Result};
 pub use forget::{ForgetGroup, ForgetPlan, ForgetRequest, ForgetVerdict, forget, plan_forget};
@@ -117,13 +128,21 @@ pub use key::{
 };
 pub use opened::OpenRepository;
 pub use password::{PasswordSource, SecretString};
+pub use point_choice::{FoundPoint, PointChoice, PointSelection, parse_txid};
+pub use point_search::SkippedPoint;
+pub use points::{DatabasePoints, LineagePoints, PointsRequest, points};
 pub use progress::{Note, Progress, Silent};
 pub use prune::{CleanupReport, Pruned, cleanup, plan_prune, prune};
+pub use ranges::{PointRange, ranges};
 pub use replicate::{
     Activity, DatabaseStatus, Event, Events, LeaseStatus, ReplicateReport, ReplicateRequest,
     RepositoryStatus, Stop, replicate, yield_databases,
 };
 pub use restore::{RestorePlan, RestoreReport, RestoreRequest, plan_restore, restore};
+pub use restore_point::{
+    PointRestorePlan, PointRestoreReport, PointRestoreRequest, plan_point_restore, restore_point,
+};
 pub use select::{Selection, select};
 pub use stats::{DatabaseStats, Stats, stats};
 pub use status::status;
+pub use when::parse_time;

@@ -48,6 +48,14 @@ impl Location {
         Ok(Arc::new(LocalStorage::open(&self.path)?))
     }
 
+    /// Refuses a place where a repository would lie between what Litestream replicates.
+    pub(crate) fn refuse_replica(&self) -> Result<()> {
+        if !self.path.exists() {
+            return Ok(());
+        }
+        Ok(lifeboat_repository::refuse_replica(&self.open()?)?)
+    }
+
     /// Removes what uploads that were killed this long ago left in the repository.
     pub(crate) fn sweep(&self, older_than: Duration) -> Result<u64> {
         Ok(LocalStorage::open(&self.path)?.sweep(older_than)?)

@@ -43,7 +43,8 @@ pub(crate) fn directory_of(state: &StateDirectory, name: &str, path: &Path) -> R
     }
 }
 
-fn known_databases(state: &StateDirectory) -> Result<Vec<(String, PathBuf)>> {
+/// Names and paths of the databases that this host backs up.
+pub(crate) fn known_databases(state: &StateDirectory) -> Result<Vec<(String, PathBuf)>> {
     let directory = state.databases();
     let entries = match std::fs::read_dir(&directory) {
         Ok(entries) => entries,

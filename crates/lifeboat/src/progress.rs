@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use lifeboat_ltx::Txid;
 use lifeboat_repository::{BackupName, DatabaseSource};
 
-use crate::{DamagedObject, SkippedBackup};
-
-use crate::ChangedBy;
+use crate::{ChangedBy, DamagedObject, FoundPoint, SkippedBackup, SkippedPoint};
 
 /// Receives the progress of long work. All methods do nothing by default.
 pub trait Progress: Sync {
@@ -115,6 +113,16 @@ pub enum Note {
         label: Option<String>,
         /// The database in it.
         database: Box<DatabaseSource>,
+    },
+    /// A point was passed over, because it cannot be restored.
+    SkippedPoint {
+        /// Which, and why.
+        skipped: SkippedPoint,
+    },
+    /// Another point is restored than was said before.
+    OtherPoint {
+        /// Which.
+        found: FoundPoint,
     },
     /// A host's key was seen for the first time; from now on no other is taken for it.
     HostPinned {

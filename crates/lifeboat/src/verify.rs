@@ -50,5 +50,5 @@ fn verify_one(
 ) -> Result<()> {
     let mut selected = Selected::plan(opened, manifest, database, detour, progress)?;
     let (mut stage, _claim) = begin_scratch(opened.context(), database.size_bytes, progress)?;
-    fill(opened, &mut selected, detour, &mut stage, true, progress)
+    fill(opened, &mut selected.way, detour, &mut stage, true, progress)
 }

@@ -26,6 +26,12 @@ pub enum Error {
         /// Where.
         location: String,
     },
+    /// Replicas that Litestream wrote, where something was to be written.
+    #[error("{location} holds what Litestream replicated, which can only be read")]
+    LitestreamReplica {
+        /// Where.
+        location: String,
+    },
     /// The storage replaces objects, which a repository must never let happen.
     #[error("{location} does not refuse to overwrite an object")]
     Overwrites {

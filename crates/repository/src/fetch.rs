@@ -24,8 +24,8 @@ pub type LtxStream = Box<dyn Read + Send>;
 /// Opens a file for reading.
 ///
 /// Its objects are compared with `expected` (by key) where they stand there. The header must say
-/// what the name says, and `node` is the lineage; Litestream's merges name no node, and whoever
-/// copies its files may lose their times. Whether the objects are the expected ones, and
+/// what the name says, and `node` is the lineage, or 0 where that is not known; Litestream's merges
+/// name no node, and whoever copies its files may lose their times. Whether the objects are the expected ones, and
 /// are whole, is known when [`Decoder::finish`] has succeeded.
 pub fn open_ltx(
     storage: &Arc<dyn Storage>,
@@ -58,7 +58,7 @@ pub fn open_ltx(
     let name = &file.name;
     let fits = header.range == name.range()
         && (header.timestamp_ms == name.time.millis() || !sealed)
-        && (header.node == node || (header.node == 0 && !sealed));
+        && (header.node == node || node == 0 || (header.node == 0 && !sealed));
     if !fits {
         let detail = format!(
             "its header says transactions {} at {} of lineage {:016x}",

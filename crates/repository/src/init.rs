@@ -6,6 +6,7 @@ use lifeboat_storage::{Key, Storage};
 use crate::document::{key, put_plain_json};
 use crate::ids::random_u64;
 use crate::marker::{MARKER_KEY, Marker};
+use crate::replica::refuse_replica;
 use crate::{Error, Form, Holder, Recipient, Result, Secrets};
 
 /// Makes a repository where none is, whose secrets these holders, each with a label, can have.
@@ -15,6 +16,7 @@ pub(crate) fn init(storage: &dyn Storage, holders: &[(Holder<'_>, &str)]) -> Res
         return Err(Error::AlreadyInitialized { location });
     }
     refuse_used(storage)?;
+    refuse_replica(storage)?;
     remove_unfinished(storage)?;
     let secrets = Secrets::generate();
     let recipient = Recipient::new(1, &secrets.newest().to_public());
@@ -40,6 +42,7 @@ pub(crate) fn init_litestream(storage: &dyn Storage) -> Result<()> {
         return Err(Error::AlreadyInitialized { location });
     }
     refuse_used(storage)?;
+    refuse_replica(storage)?;
     let probe = key(format!("probe-{:016x}", random_u64()))?;
     storage.put(&probe, b"written once")?;
     let refused = require_create_only(storage, &probe);

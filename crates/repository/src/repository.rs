@@ -19,7 +19,7 @@ use crate::unlock::unlock;
 use crate::{
     BackupId, BackupName, Credential, DatabaseAddress, Error, Form, Holder, HostKey, HostTrust,
     Judgement, LineageAddress, LineageId, LineageListing, LtxName, LtxWriter, Manifest, ObjectRef,
-    Origin, PART_BYTES, Recipient, Result, Secrets, Signed,
+    Origin, PART_BYTES, Recipient, Result, Secrets, Signed, replica,
 };
 
 /// A repository, opened with what lies in the open: enough to write to it.
@@ -30,6 +30,8 @@ pub struct Repository {
     /// Read when it is needed: with secrets, a repository can be read without it.
     recipient: OnceLock<(Recipient, x25519::Recipient)>,
     part_bytes: u64,
+    /// It is a view of replicas that Litestream wrote by itself.
+    is_replica: bool,
     trust: Option<Arc<dyn HostTrust>>,
 }
 
@@ -59,7 +61,8 @@ impl Repository {
         Self::open(storage)
     }
 
-    /// Opens a repository.
+    /// Opens a repository, or the replicas of a place to which Litestream replicates by itself: these
+    /// can only be read.
     ///
     /// [`Error::NoRepository`], [`Error::PlainRestic`], [`Error::UnknownFeature`];
     /// [`Error::Corrupt`] if there is no marker, but data.
@@ -67,14 +70,30 @@ impl Repository {
         match Marker::read(&storage) {
             Err(Error::Storage(lifeboat_storage::Error::NotFound { .. })) => {
                 refuse_used(&storage)?;
-                Err(Error::NoRepository { location: storage.location() })
+                match replica::find(&storage)? {
+                    Some((view, marker)) => Ok(Self::new(Arc::new(view), marker, true)),
+                    None => Err(Error::NoRepository { location: storage.location() }),
+                }
             }
             Err(error) => Err(error),
-            Ok(marker) => {
-                let recipient = OnceLock::new();
-                Ok(Self { storage, marker, recipient, part_bytes: PART_BYTES, trust: None })
-            }
+            Ok(marker) => Ok(Self::new(storage, marker, false)),
         }
+    }
+
+    fn new(storage: Arc<dyn Storage>, marker: Marker, is_replica: bool) -> Self {
+        let recipient = OnceLock::new();
+        Self { storage, marker, recipient, part_bytes: PART_BYTES, is_replica, trust: None }
+    }
+
+    /// Whether it is no repository, but replicas that Litestream wrote by itself.
+    pub fn is_replica(&self) -> bool {
+        self.is_replica
+    }
+
+    /// The node that LTX files of a lineage name; 0 where that is not known, see
+    /// [`open_ltx`](crate::open_ltx).
+    pub fn node_of(&self, lineage: &LineageAddress) -> u64 {
+        if self.is_replica { 0 } else { lineage.id().node() }
     }
 
     /// Cuts sealed files into parts of another size than [`PART_BYTES`], and takes only such parts
@@ -185,8 +204,11 @@ impl Repository {
     }
 
     /// Refuses to write where a writer must know more than this version does. Whatever writes asks
-    /// this by itself too.
+    /// this by itself too. A replica that Litestream wrote is [`Error::LitestreamReplica`].
     pub fn require_writable(&self) -> Result<()> {
+        if self.is_replica {
+            return Err(Error::LitestreamReplica { location: self.location() });
+        }
         self.marker.require_writable(&self.location())
     }
 

@@ -17,6 +17,9 @@ pub(super) fn run(session: &Session, arguments: &SelectArguments) -> Result<Exit
         });
     }
     let opened = session.context.open_repository()?;
+    if let Some(point) = super::point_selection(&opened, arguments)? {
+        return super::restore_point::dump(session, &opened, &point);
+    }
     let selection = super::selection(arguments);
     // The database has standard output for itself, even with --json.
     let progress = Reporter::new(false, session.global.quiet, session.global.verbose);

@@ -1,7 +1,9 @@
 //! `lifeboat restore`
 
+use std::path::Path;
+
 use lifeboat::{
-    BackupName, DatabaseSource, Detour, Error, Replaced, RestorePlan, RestoreReport,
+    BackupName, DamagedObject, DatabaseSource, Detour, Error, Replaced, RestorePlan, RestoreReport,
     RestoreRequest, plan_restore, restore,
 };
 use serde_json::{Value, json};
@@ -15,6 +17,9 @@ use crate::progress::rate;
 
 pub(super) fn run(session: &Session, arguments: &RestoreArguments) -> Result<Exit, Error> {
     let opened = session.context.open_repository()?;
+    if let Some(point) = super::point_selection(&opened, &arguments.select)? {
+        return super::restore_point::run(session, &opened, arguments, point);
+    }
     let request = RestoreRequest {
         selection: super::selection(&arguments.select),
         target: arguments.target.clone(),
@@ -55,32 +60,51 @@ pub(crate) fn choice(name: &BackupName, label: Option<&str>, database: &Database
 fn show_plan(session: &Session, plan: &RestorePlan) -> Result<(), Error> {
     let database = plan.database();
     session.say(&choice(plan.backup(), plan.label(), database))?;
-    let replaces = if plan.replaces { ", in place of what is there" } else { "" };
-    session.say(&format!("  to       {}{replaces}", plan.target.display()))?;
-    session.say(&format!(
-        "  reads    {} in {}",
-        size::bytes(plan.sealed_bytes),
-        size::count(plan.files() as u64, "file")
-    ))?;
-    session.say(&format!(
-        "  needs    {}, {} free",
-        size::bytes(database.size_bytes),
-        size::bytes(plan.free_bytes)
-    ))
+    let reads = (plan.sealed_bytes, plan.files());
+    let needs = (database.size_bytes, plan.free_bytes);
+    show_room(session, &plan.target, plan.replaces, reads, needs)
+}
+
+/// Where to; what is read, in bytes and files; what is needed and what is free, in bytes.
+pub(super) fn show_room(
+    session: &Session,
+    target: &Path,
+    replaces: bool,
+    (sealed_bytes, files): (u64, usize),
+    (size_bytes, free_bytes): (u64, u64),
+) -> Result<(), Error> {
+    let replaces = if replaces { ", in place of what is there" } else { "" };
+    session.say(&format!("  to       {}{replaces}", target.display()))?;
+    let files = size::count(files as u64, "file");
+    session.say(&format!("  reads    {} in {files}", size::bytes(sealed_bytes)))?;
+    let (needed, free) = (size::bytes(size_bytes), size::bytes(free_bytes));
+    session.say(&format!("  needs    {needed}, {free} free"))
 }
 
 fn show(session: &Session, report: &RestoreReport) -> Result<(), Error> {
-    let checked = if report.verified { "checksums and integrity check ok" } else { "checksums ok" };
+    let RestoreReport { size_bytes, duration_ms, verified, replaced, .. } = report;
+    show_done(session, *size_bytes, *duration_ms, *verified, replaced)?;
+    warn(session, &report.detour, &report.backup);
+    Ok(())
+}
+
+pub(super) fn show_done(
+    session: &Session,
+    size_bytes: u64,
+    duration_ms: u64,
+    verified: bool,
+    replaced: &Replaced,
+) -> Result<(), Error> {
+    let checked = if verified { "checksums and integrity check ok" } else { "checksums ok" };
     session.say(&format!(
         "restored {} in {} ({}), {checked}",
-        size::bytes(report.size_bytes),
-        size::duration(report.duration_ms),
-        rate(report.size_bytes, report.duration_ms),
+        size::bytes(size_bytes),
+        size::duration(duration_ms),
+        rate(size_bytes, duration_ms),
     ))?;
-    if let Replaced::Former(aside) = &report.replaced {
+    if let Replaced::Former(aside) = replaced {
         session.say(&format!("the former database is kept as {}", aside.database.display()))?;
     }
-    warn(session, &report.detour, &report.backup);
     Ok(())
 }
 
@@ -105,11 +129,13 @@ fn with_detour(mut document: Value, detour: &Detour) -> Value {
     let skipped = detour.skipped.iter().map(|backup| {
         json!({ "backup_id": backup.name.id, "started": backup.name.started, "error": backup.reason })
     });
-    let damaged =
-        detour.damaged.iter().map(|one| json!({ "object": one.key, "error": one.reason }));
     document["skipped"] = skipped.collect();
-    document["damaged"] = damaged.collect();
+    document["damaged"] = damaged(&detour.damaged);
     document
+}
+
+pub(super) fn damaged(objects: &[DamagedObject]) -> Value {
+    objects.iter().map(|one| json!({ "object": one.key, "error": one.reason })).collect()
 }
 
 fn document_of_plan(plan: &RestorePlan) -> Value {

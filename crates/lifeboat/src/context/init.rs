@@ -14,6 +14,7 @@ impl Context {
     /// Makes the repository. Without a password one is generated into the default password file.
     pub fn init(&self, progress: &dyn Progress) -> Result<OpenRepository<'_>> {
         let Chosen { location, mut access, .. } = self.chosen()?;
+        location.refuse_replica()?;
         self.refuse_recipient(&access)?;
         let password = match access.key.take() {
             Some(KeySource::Password(password)) => password,
@@ -46,6 +47,7 @@ impl Context {
         progress: &dyn Progress,
     ) -> Result<OpenRepository<'_>> {
         let Chosen { location, mut access, .. } = self.chosen()?;
+        location.refuse_replica()?;
         self.refuse_recipient(&access)?;
         if self.overrides.key.is_some() {
             return Err(Error::usage(
@@ -94,6 +96,7 @@ impl Context {
         if access.is_given() {
             return Err(Error::NotEncrypted { location: location.path().display().to_string() });
         }
+        location.refuse_replica()?;
         let storage = self.wrap(location.create()?);
         Repository::init_litestream(storage.clone())?;
         let opened = OpenRepository::open(self, storage, access)?;

@@ -67,7 +67,7 @@ fn read_file(
     file: &LtxFile,
     expected: &HashMap<String, ObjectRef>,
 ) -> Result<Content> {
-    let node = address.id().node();
+    let node = repository.node_of(address);
     let (decoder, reader) = open_ltx(repository.storage(), file, node, expected, secrets)?;
     let (page_size, page_count) = (decoder.header().page_size.get(), decoder.header().commit);
     let (time_ms, before) = (decoder.header().timestamp_ms, decoder.header().checksum_before);

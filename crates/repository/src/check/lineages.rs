@@ -11,7 +11,7 @@ use crate::document::key;
 use crate::lease::{Fence, fences};
 use crate::tree::by_lineage;
 use crate::{
-    BackupId, DatabaseAddress, Form, LineageAddress, LineageListing, ObjectRef, Repository, Result,
+    BackupId, DatabaseAddress, LineageAddress, LineageListing, ObjectRef, Repository, Result,
     Secrets,
 };
 
@@ -79,7 +79,7 @@ fn check_listed(
             // Nobody knows which of them count.
             None => listing.files.clear(),
         }
-        check_lineage(&address, &listing, repository.form(), report)?;
+        check_lineage(&address, &listing, repository, report)?;
         listing.files.retain(|file| !file.objects.iter().any(|part| damaged.contains(&part.key)));
         let lineage = Lineage { address, listing, contents: Contents::default() };
         lineages.insert(lineage.address.key().clone(), lineage);
@@ -166,7 +166,7 @@ fn check_entries(
 fn check_lineage(
     address: &LineageAddress,
     listing: &LineageListing,
-    form: Form,
+    repository: &Repository,
     report: &mut CheckReport,
 ) -> Result<()> {
     // The newest transaction can be reached, else something before it is missing.
@@ -175,8 +175,8 @@ fn check_lineage(
     {
         report.found(address.key(), error);
     }
-    if !listing.has_origin && !listing.files.is_empty() {
-        report.corrupt(&address.origin(form)?, "it is missing");
+    if !listing.has_origin && !listing.files.is_empty() && !repository.is_replica() {
+        report.corrupt(&address.origin(repository.form())?, "it is missing");
     }
     report.files += listing.files.len() as u64;
     Ok(())
