@@ -9,12 +9,14 @@
 //! encode  the image, or its changed pages, as LTX
 //! stage   LTX files applied to a file beside the target, verified
 //! replace the target swapped for the staged file, the former one moved aside
+//! standby a database kept applied while others read it: LTX files applied through SQLite
 //! ```
 //!
 //! The application's database is only ever opened through SQLite's own file layer. A second
 //! descriptor on it, opened and closed in this process, would silently drop the POSIX locks that
 //! every connection of the process holds on it.
 
+mod apply;
 mod array_stage;
 mod bitmap;
 mod buffer;
@@ -32,7 +34,9 @@ mod integrity;
 mod locate;
 mod moment;
 mod open;
+mod overwrite;
 mod page_array;
+mod pages;
 mod parallel;
 mod pin;
 mod replace;
@@ -42,6 +46,8 @@ mod scan;
 mod schema;
 mod since;
 mod stage;
+mod stamp;
+mod standby;
 mod tail;
 mod traces;
 mod users;
@@ -69,6 +75,8 @@ pub use scan::{Changes, scan, scan_pages};
 pub use schema::{Schema, Table};
 pub use since::{Doubt, Since, since};
 pub use stage::{Applied, Stage};
+pub use stamp::{ParseStampError, Stamp};
+pub use standby::{Held, Standby};
 pub use users::users;
 pub use version::SqliteVersion;
 pub use wal::{WalHeader, WalPosition};
