@@ -57,6 +57,7 @@ mod dump;
 mod environment;
 mod error;
 mod fill;
+mod follow;
 mod forget;
 mod key;
 mod location;
@@ -102,6 +103,7 @@ pub use doctor::{Area, Diagnosis, DoctorRequest, Examination, Severity, doctor};
 pub use dump::{DumpReport, dump};
 pub use environment::Environment;
 pub use error::{Error, Result};
+pub use follow::{FollowEvent, FollowPoint, FollowReport, FollowRequest, Rewrite, follow};
 pub use forget::{ForgetGroup, ForgetPlan, ForgetRequest, ForgetVerdict, forget, plan_forget};
 pub use key::{
     Acceptable, Acceptance, ChangedHost, ChangedRecipient, KeptPassword, KeyList, NewKey,

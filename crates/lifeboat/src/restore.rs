@@ -140,6 +140,11 @@ fn target_of(
         let name = Path::new(&database.path).file_name().unwrap_or(database.name.as_ref());
         target.push(name);
     }
+    settle(target)
+}
+
+/// Where a database that goes to `target` really goes; the directory must be there.
+pub(crate) fn settle(mut target: PathBuf) -> Result<PathBuf> {
     // What a symbolic link points to is replaced, not the link.
     if target.is_symlink() {
         target = target.canonicalize().map_err(Error::file("resolve", &target))?;
@@ -154,7 +159,7 @@ fn target_of(
     Ok(target)
 }
 
-fn directory_of(target: &Path) -> PathBuf {
+pub(crate) fn directory_of(target: &Path) -> PathBuf {
     target
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
@@ -217,17 +222,17 @@ fn own(stage: &Stage, database: &DatabaseSource, target: &Path) -> Result<()> {
 }
 
 /// Where the former database goes: beside the target, so that a rename does it.
-fn aside_path(target: &Path) -> PathBuf {
+pub(crate) fn aside_path(target: &Path) -> PathBuf {
     suffixed(target, &format!(".before-restore-{}", Time::now().name()))
 }
 
-fn suffixed(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
 }
 
 /// `.app.db.lifeboat-` and a random number, beside `app.db`.
-fn stage_prefix(target: &Path) -> String {
+pub(crate) fn stage_prefix(target: &Path) -> String {
     format!(".{}.lifeboat-", target.file_name().unwrap_or_default().to_string_lossy())
 }

@@ -184,3 +184,48 @@ fn file_id(path: &Path) -> Result<FileId> {
     })?;
     Ok((metadata.dev(), metadata.ino()))
 }
+
+#[cfg(test)]
+mod tests {
+    use lifeboat_ltx::{Checksum, Txid};
+    use rusqlite::{Connection, TransactionBehavior};
+
+    use super::{Held, Standby};
+    use crate::pages::Pages;
+    use crate::stamp::Stamp;
+
+    /// Else every file would cost a scan.
+    #[test]
+    fn only_foreign_commits_change_the_version() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("standby.db");
+        let foreign = Connection::open(&path).expect("opens");
+        foreign
+            .execute_batch("PRAGMA journal_mode = wal; CREATE TABLE t(a); INSERT INTO t VALUES (1)")
+            .expect("runs");
+        let (txid, checksum, stamp) = (Txid::FIRST, Checksum::EMPTY, Stamp::of(&[0; 512]));
+        let held = Held { txid, checksum, stamp, generation: 0 };
+        let standby = Standby::open(&path, held).expect("opens");
+        let version = || {
+            let pragma = "data_version";
+            standby.connection.pragma_query_value(None, pragma, |row| row.get(0)).expect("reads")
+        };
+        let before: i64 = version();
+        for checkpoint in ["PASSIVE", "PASSIVE", "TRUNCATE", "RESTART", "PASSIVE"] {
+            let transaction = standby.begin(TransactionBehavior::Immediate).expect("begins");
+            let mut pages = Pages::of(&transaction).expect("prepares");
+            let mut page = Vec::new();
+            for pgno in [2, 1] {
+                assert_eq!(pages.read(pgno, &mut page), Ok(Some(())));
+                pages.write(pgno, &page).expect("writes");
+            }
+            pages.cut(2).expect("cuts");
+            transaction.commit().expect("commits");
+            let sql = format!("PRAGMA wal_checkpoint({checkpoint})");
+            standby.connection.query_row(&sql, [], |_| Ok(())).expect("runs");
+            assert_eq!(version(), before, "{checkpoint}");
+        }
+        foreign.execute_batch("PRAGMA user_version = 2").expect("runs");
+        assert_ne!(version(), before);
+    }
+}
