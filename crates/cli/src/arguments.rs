@@ -1,9 +1,13 @@
 //! The command line.
 
+mod follow;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lifeboat::{Age, Limit};
+
+pub(crate) use follow::FollowArguments;
 
 /// Backs up running applications: their SQLite databases page by page, while they are written to.
 ///
@@ -73,6 +77,11 @@ pub(crate) enum Command {
     Restore(RestoreArguments),
     /// Write a database of a backup to standard output
     Dump(SelectArguments),
+    /// Keep a copy of a database that follows the repository
+    ///
+    /// It can be read all the time, and always is a state that was captured. Nobody else may write to
+    /// it: what they write is undone.
+    Follow(FollowArguments),
     /// List what a backup holds
     Ls(LsArguments),
     /// Drop backups by rules, or by id

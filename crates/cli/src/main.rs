@@ -7,6 +7,7 @@ mod hint;
 mod output;
 mod progress;
 mod prompt;
+mod stop;
 
 use std::process::ExitCode;
 

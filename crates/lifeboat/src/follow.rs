@@ -11,22 +11,23 @@
 mod anew;
 mod event;
 mod find;
+mod lineages;
 mod onward;
 mod pause;
 mod poll;
 mod sidecar;
 mod step;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-pub use event::{FollowEvent, FollowPoint, Rewrite};
+pub use event::{FollowEnd, FollowEvent, FollowPoint, Rewrite};
 
 use self::event::Situation;
 use self::find::find_database;
 use self::pause::{pause, wait};
-use self::poll::{Keeper, Outcome};
+use self::poll::Keeper;
 use self::sidecar::{Sidecar, lock};
 use crate::discover::path_of_url;
 use crate::error::chain;
@@ -55,8 +56,8 @@ pub struct FollowRequest {
 pub struct FollowReport {
     /// What the standby holds; `None` if nothing was ever restored.
     pub point: Option<FollowPoint>,
-    /// Why it does not hold what is newest, if that is so.
-    pub behind: Option<String>,
+    /// Whether that is what is newest.
+    pub end: FollowEnd,
 }
 
 /// Keeps a standby until `stop` is set or, with `once`, until it has caught up.
@@ -78,44 +79,45 @@ pub fn follow(
     opened.secrets()?;
     let database = find_database(opened, &request.source, request.host.as_deref())?;
     let working_directory = opened.context().environment().working_directory();
-    let target = path_of_url(&request.target.to_string_lossy()).to_owned();
+    let target = path_of_url(&request.target.to_string_lossy());
     let target = settle(working_directory.join(target))?;
     let _lock = lock(&target)?;
     let own = Sidecar::new(&opened.id(), &database);
-    let (sidecar, replace) = claim(&target, own, request.force)?;
-    let mut keeper = Keeper::new(opened, database, target, sidecar, replace, progress, events);
+    let claimed = claim(&target, own, request.force)?;
+    let mut keeper = Keeper::new(opened, database, target, claimed, progress, events);
     events(&FollowEvent::Began { target: keeper.target.clone(), from: keeper.point() });
 
-    let mut situation = None;
+    let mut former: Option<Situation> = None;
     let mut failures = 0;
     loop {
-        let outcome = keeper.poll(stop);
-        if request.once {
-            return keeper.report(outcome?);
-        }
-        let now = match outcome {
-            Ok(Outcome::Stopped) => Situation::Stopped,
-            Ok(Outcome::CaughtUp) => Situation::CaughtUp,
-            Ok(Outcome::Behind(reason)) => Situation::Behind(reason),
-            Err(error @ Error::Output { .. }) => return Err(error),
+        let now = match keeper.poll(stop) {
+            Err(error) if request.once => return Err(error),
             Err(error) => Situation::Failing(chain(&error)),
+            Ok(end) => Situation::Seen(end),
         };
-        failures = if now.is_failure() { failures + 1 } else { 0 };
-        if situation.as_ref() != Some(&now) {
-            if let Some(event) = now.event(keeper.point()) {
-                events(&event);
+        if former.as_ref().is_none_or(|former| !now.is_like(former))
+            && let Some(event) = now.event(keeper.point())
+        {
+            events(&event);
+        }
+        let point = keeper.point();
+        match &now {
+            Situation::Seen(end) if request.once => {
+                return Ok(FollowReport { point, end: end.clone() });
             }
-            situation = Some(now);
+            _ if stop.load(Ordering::Relaxed) => {
+                return Ok(FollowReport { point, end: FollowEnd::Stopped });
+            }
+            _ => {}
         }
-        if stop.load(Ordering::Relaxed) {
-            return keeper.report(Outcome::Stopped);
-        }
+        failures = if now.is_failure() { failures + 1 } else { 0 };
+        former = Some(now);
         wait(pause(request.interval, failures), stop);
     }
 }
 
 /// The sidecar to go on with, and whether what is at the target is to be moved aside.
-fn claim(target: &std::path::Path, own: Sidecar, force: bool) -> Result<(Sidecar, bool)> {
+fn claim(target: &Path, own: Sidecar, force: bool) -> Result<(Sidecar, bool)> {
     let there = Some(target.to_owned())
         .filter(|target| target.symlink_metadata().is_ok())
         .or_else(|| lifeboat_sqlite::sidecars(target).into_iter().next());

@@ -103,7 +103,9 @@ pub use doctor::{Area, Diagnosis, DoctorRequest, Examination, Severity, doctor};
 pub use dump::{DumpReport, dump};
 pub use environment::Environment;
 pub use error::{Error, Result};
-pub use follow::{FollowEvent, FollowPoint, FollowReport, FollowRequest, Rewrite, follow};
+pub use follow::{
+    FollowEnd, FollowEvent, FollowPoint, FollowReport, FollowRequest, Rewrite, follow,
+};
 pub use forget::{ForgetGroup, ForgetPlan, ForgetRequest, ForgetVerdict, forget, plan_forget};
 pub use key::{
     Acceptable, Acceptance, ChangedHost, ChangedRecipient, KeptPassword, KeyList, NewKey,

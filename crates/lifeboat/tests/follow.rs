@@ -19,13 +19,14 @@ use common::{
     Machine, Notes, back_up_base, backup_app, content, context, database, objects_below, start,
 };
 use lifeboat::{
-    Context, Error, FollowEvent, FollowReport, FollowRequest, Result, Rewrite, Silent, follow,
+    Context, Error, FollowEnd, FollowEvent, FollowReport, FollowRequest, Result, Rewrite, Silent,
+    follow,
 };
 use lifeboat_storage::Storage;
 use lifeboat_storage::testing::{Fault, FaultKind, Faulty};
 use rusqlite::Connection;
 
-const NEVER: AtomicBool = AtomicBool::new(false);
+static NEVER: AtomicBool = AtomicBool::new(false);
 
 fn request(target: &Path) -> FollowRequest {
     FollowRequest {
@@ -86,7 +87,7 @@ impl Ship {
     #[track_caller]
     fn follow(&self) -> Vec<FollowEvent> {
         let (report, events) = try_once(&self.context, &request(&self.standby())).unwrap();
-        assert_eq!(report.behind, None, "{events:?}");
+        assert_eq!(report.end, FollowEnd::CaughtUp, "{events:?}");
         self.assert_same();
         events
     }
@@ -94,7 +95,10 @@ impl Ship {
     #[track_caller]
     fn behind(&self) -> String {
         let (report, events) = try_once(&self.context, &request(&self.standby())).unwrap();
-        report.behind.unwrap_or_else(|| panic!("{events:?}"))
+        match report.end {
+            FollowEnd::Behind(reason) => reason,
+            end => panic!("{end:?}: {events:?}"),
+        }
     }
 
     #[track_caller]
@@ -327,7 +331,7 @@ fn damage_is_gone_around_or_said() {
     // A repository that was set back.
     std::fs::remove_file(last).unwrap();
     let (report, events) = try_once(&ship.context, &request(&ship.standby())).unwrap();
-    assert_eq!((told(&events), report.behind), ((vec![Rewrite::Gap], 0), None));
+    assert_eq!((told(&events), report.end), ((vec![Rewrite::Gap], 0), FollowEnd::CaughtUp));
 }
 
 #[test]
@@ -419,7 +423,7 @@ fn a_storage_that_fails_at_any_operation_tears_nothing() {
                 let context = ship.machine.context().with_storage_between(faulty);
                 let result = try_once(&context, &request(&ship.standby()));
                 let operations = FAULTY.with_borrow(|faulty| faulty.as_ref().unwrap().operations());
-                if result.is_err() || result.is_ok_and(|(report, _)| report.behind.is_some()) {
+                if !result.is_ok_and(|(report, _)| report.end == FollowEnd::CaughtUp) {
                     assert!(operations.len() > at, "operation {at}");
                     if let Some(before) = before {
                         assert!(masked(&ship.standby()) == before, "operation {at}");

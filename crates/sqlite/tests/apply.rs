@@ -192,7 +192,7 @@ fn a_standby_grows_over_the_lock_page_and_shrinks_back() {
     grown.checksum_before = Some(checksum.value());
     let page = |fill: u8| vec![fill; page_size.bytes()];
     let mut pages = Vec::new();
-    for pgno in (16_381..=16_387).filter(|pgno| *pgno != 16_385) {
+    for pgno in (16_381_u32..=16_387).filter(|pgno| *pgno != 16_385) {
         pages.push((pgno, page(pgno.to_be_bytes()[3])));
         checksum.toggle(page_checksum(pgno, &page(pgno.to_be_bytes()[3])));
     }

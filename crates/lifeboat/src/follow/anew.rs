@@ -13,7 +13,7 @@ use lifeboat_repository::{LineageAddress, LineageListing, LtxFile, Point, Time, 
 use lifeboat_sqlite::{Held, Replaced, Stage, Standby, place, replace, sidecars};
 
 use super::event::{FollowEvent, Rewrite};
-use super::poll::{Done, Keeper, is_diverged, point_of};
+use super::poll::{Done, Keeper, is_diverged};
 use super::sidecar::{Position, Sidecar};
 use crate::Result;
 use crate::restore::{aside_path, directory_of, stage_prefix};
@@ -53,7 +53,7 @@ impl Keeper<'_> {
         self.sidecar.position = Some(position);
         self.sidecar.save(&self.target)?;
         standby.checkpoint()?;
-        let point = point_of(&position);
+        let point = position.point();
         (self.events)(&FollowEvent::Rewritten { point, why, pages, former });
         Ok(Done::Yes)
     }

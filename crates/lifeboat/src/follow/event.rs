@@ -29,6 +29,20 @@ pub enum Rewrite {
     Diverged,
 }
 
+/// How it is with a standby after a look at the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FollowEnd {
+    /// It holds what is newest.
+    CaughtUp,
+    /// There is more, but no way to it.
+    Behind(
+        /// Why.
+        String,
+    ),
+    /// It was told to stop before it had caught up, or while it waited.
+    Stopped,
+}
+
 /// Something that happened to a standby.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FollowEvent {
@@ -74,36 +88,38 @@ pub enum FollowEvent {
     },
 }
 
-/// What a look at the repository showed.
+/// What the last look at the repository showed.
 #[derive(Debug)]
 pub(super) enum Situation {
-    CaughtUp,
-    Behind(String),
+    Seen(FollowEnd),
     Failing(String),
-    Stopped,
 }
 
 impl Situation {
     pub(super) fn is_failure(&self) -> bool {
-        matches!(self, Self::Behind(_) | Self::Failing(_))
+        !matches!(self, Self::Seen(FollowEnd::CaughtUp | FollowEnd::Stopped))
+    }
+
+    /// Whether it goes on as before. The reason why a standby is behind names transactions, which
+    /// change all the time.
+    pub(super) fn is_like(&self, former: &Self) -> bool {
+        match (self, former) {
+            (Self::Failing(error), Self::Failing(former)) => error == former,
+            (Self::Seen(end), Self::Seen(former)) => {
+                std::mem::discriminant(end) == std::mem::discriminant(former)
+            }
+            _ => false,
+        }
     }
 
     pub(super) fn event(&self, point: Option<FollowPoint>) -> Option<FollowEvent> {
         match self {
-            Self::CaughtUp => point.map(|point| FollowEvent::CaughtUp { point }),
-            Self::Behind(reason) => Some(FollowEvent::Behind { reason: reason.clone() }),
+            Self::Seen(FollowEnd::CaughtUp) => point.map(|point| FollowEvent::CaughtUp { point }),
+            Self::Seen(FollowEnd::Behind(reason)) => {
+                Some(FollowEvent::Behind { reason: reason.clone() })
+            }
+            Self::Seen(FollowEnd::Stopped) => None,
             Self::Failing(error) => Some(FollowEvent::Failing { error: error.clone() }),
-            Self::Stopped => None,
-        }
-    }
-}
-
-impl PartialEq for Situation {
-    /// Of one that is behind, the reason names transactions, which change all the time.
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Failing(one), Self::Failing(other)) => one == other,
-            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
         }
     }
 }

@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use lifeboat_repository::{
-    DatabaseAddress, LineageAddress, LineageListing, Time, encode_name, points,
-};
+use lifeboat_repository::{DatabaseAddress, encode_name};
 
 use crate::discover::path_of_url;
 use crate::{Error, OpenRepository, Result};
@@ -66,18 +64,4 @@ fn comes_from(
         }
     }
     Ok(false)
-}
-
-/// The lineage with the newest point; of several, the first.
-pub(super) fn newest_lineage(
-    lineages: Vec<(LineageAddress, LineageListing)>,
-) -> Option<(LineageAddress, LineageListing)> {
-    let mut newest: Option<(Time, LineageAddress, LineageListing)> = None;
-    for (lineage, listing) in lineages {
-        let Some(point) = points(&listing.files).pop() else { continue };
-        if newest.as_ref().is_none_or(|(time, ..)| point.time > *time) {
-            newest = Some((point.time, lineage, listing));
-        }
-    }
-    newest.map(|(_, lineage, listing)| (lineage, listing))
 }

@@ -7,7 +7,7 @@ use lifeboat_repository::{LineageAddress, LtxFile, open_ltx};
 use lifeboat_sqlite::Applied;
 
 use super::event::FollowEvent;
-use super::poll::{Done, Keeper, is_diverged, point_of};
+use super::poll::{Done, Keeper, is_diverged};
 use super::sidecar::Position;
 use crate::selected::corrupt;
 use crate::{Error, Result};
@@ -31,6 +31,10 @@ impl Keeper<'_> {
                     return Ok(Done::PlanAgain);
                 }
                 Err(Error::Database(lifeboat_sqlite::Error::Discontinuous { detail })) => {
+                    // It is one of the two: the standby is not what it should be, or the file.
+                    if let Some(standby) = &mut self.standby {
+                        standby.doubt();
+                    }
                     if !self.is_verified()? {
                         return Ok(Done::Diverged);
                     }
@@ -62,22 +66,12 @@ impl Keeper<'_> {
         })
     }
 
-    /// Whether the standby is what it should be: else that, and not the file, is why it does not fit.
-    fn is_verified(&mut self) -> Result<bool> {
-        let Some(standby) = &mut self.standby else { return Ok(false) };
-        standby.doubt();
-        match standby.verify() {
-            Err(error) if is_diverged(&error) => Ok(false),
-            verified => Ok(verified?),
-        }
-    }
-
     fn record(&mut self, lineage: &LineageAddress, file: &LtxFile, applied: Applied) -> Result<()> {
         let Some(standby) = &self.standby else { return Ok(()) };
         let position = Position::new(lineage.id(), file.name.time, standby.held());
         self.sidecar.position = Some(position);
         self.sidecar.save(&self.target)?;
-        (self.events)(&FollowEvent::Applied { point: point_of(&position), pages: applied.pages });
+        (self.events)(&FollowEvent::Applied { point: position.point(), pages: applied.pages });
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use lifeboat_sqlite::{Held, Stamp, users};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
+use super::event::FollowPoint;
 use crate::restore::suffixed;
 use crate::state::{load, save};
 use crate::{Error, Result};
@@ -51,6 +52,10 @@ impl Position {
 
     pub(super) fn txid(&self) -> Txid {
         self.txid
+    }
+
+    pub(super) fn point(&self) -> FollowPoint {
+        FollowPoint { lineage: self.lineage, txid: self.txid, time: self.time }
     }
 
     pub(super) fn held(&self) -> Held {
