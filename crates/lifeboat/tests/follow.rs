@@ -334,6 +334,15 @@ fn damage_is_gone_around_or_said() {
     assert_eq!((told(&events), report.end), ((vec![Rewrite::Gap], 0), FollowEnd::CaughtUp));
 }
 
+/// Ends what another thread does, also when this one fails.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_standby_is_kept_until_told_to_stop() {
     let ship = Ship::new("sealed", "wal");
@@ -363,6 +372,7 @@ fn a_standby_is_kept_until_told_to_stop() {
             let tell = |event: &FollowEvent| events.lock().unwrap().push(event.clone());
             follow(&opened, &request, &stop, &Silent, &tell).unwrap()
         });
+        let ends = Ends(&stop);
         wait_for(&|| holds(1));
         let busy = try_once(&ship.context, &request).unwrap_err();
         assert!(matches!(busy, Error::Database(lifeboat_sqlite::Error::TargetInUse { .. })));
@@ -388,7 +398,7 @@ fn a_standby_is_kept_until_told_to_stop() {
                 .any(|event| matches!(event, FollowEvent::Rewritten { why: Rewrite::Diverged, .. }))
         });
         drop(foreign);
-        stop.store(true, Ordering::Relaxed);
+        drop(ends);
         let report = follower.join().unwrap();
         assert_eq!(report.point.unwrap().txid.get(), 6);
     });
@@ -484,6 +494,7 @@ fn a_kill_at_any_moment_tears_nothing() {
             }
             checks
         });
+        let ends = Ends(&over);
         for kill in 0..30_u64 {
             let mut command = Command::new(std::env::current_exe().unwrap());
             command
@@ -492,6 +503,12 @@ fn a_kill_at_any_moment_tears_nothing() {
                 .stdout(Stdio::null())
                 .stderr(Stdio::null());
             let mut child = start(&mut command);
+            let began = Instant::now();
+            let log = || std::fs::read_to_string(ship.machine.path("log")).unwrap_or_default();
+            while log().matches("Began").count() as u64 <= kill {
+                assert!(began.elapsed() < Duration::from_secs(60), "{}", log());
+                thread::sleep(Duration::from_millis(2));
+            }
             for round in 0..3 {
                 let extra = if kill % 5 == 0 { "; VACUUM" } else { "" };
                 let state = 3 * kill + round + 1;
@@ -503,7 +520,7 @@ fn a_kill_at_any_moment_tears_nothing() {
             child.kill().unwrap();
             child.wait().unwrap();
         }
-        over.store(true, Ordering::Relaxed);
+        drop(ends);
         reader.join().unwrap()
     });
     assert!(checks > 30, "{checks}");
