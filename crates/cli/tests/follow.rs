@@ -5,6 +5,7 @@
 mod common;
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
 
 use common::{Database, Home, files_below, scrub};
@@ -60,9 +61,8 @@ fn no_progress_is_an_exit_code() {
         database.change(row);
         home.ok(&["backup", "app.db"]);
     }
-    let captures = files_below(&home.repository()).into_iter();
-    let capture =
-        captures.filter(|path| path.to_string_lossy().contains("/ltx/0/")).next().unwrap();
+    let mut objects = files_below(&home.repository()).into_iter();
+    let capture = objects.find(|path| path.to_string_lossy().contains("/ltx/0/")).unwrap();
     std::fs::remove_file(capture).unwrap();
     let behind = home.run(&ONCE);
     assert_eq!(behind.code, Some(3), "{behind:?}");
@@ -102,6 +102,11 @@ fn a_signal_ends_it_cleanly() {
             }
         };
         wait_for("caught_up");
+        // Its lock is held: else whoever closes the copy next would take its WAL away.
+        let inode = home.path("copy.db").metadata().unwrap().ino();
+        let locks = std::fs::read_to_string("/proc/locks").unwrap();
+        let is_its = |line: &str| line.contains("POSIX") && line.contains(&format!(":{inode} "));
+        assert!(locks.lines().any(is_its), "{locks}");
         assert!(home.path("copy.db-wal").exists());
         database.change(9);
         home.ok(&["backup", "app.db"]);

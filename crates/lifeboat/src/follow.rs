@@ -81,9 +81,11 @@ pub fn follow(
     let working_directory = opened.context().environment().working_directory();
     let target = path_of_url(&request.target.to_string_lossy());
     let target = settle(working_directory.join(target))?;
+    let own = || Sidecar::new(&opened.id(), &database);
+    // Twice: a refusal leaves nothing behind, and what counts is what is there under the lock.
+    claim(&target, own(), request.force)?;
     let _lock = lock(&target)?;
-    let own = Sidecar::new(&opened.id(), &database);
-    let claimed = claim(&target, own, request.force)?;
+    let claimed = claim(&target, own(), request.force)?;
     let mut keeper = Keeper::new(opened, database, target, claimed, progress, events);
     events(&FollowEvent::Began { target: keeper.target.clone(), from: keeper.point() });
 

@@ -19,7 +19,7 @@ use crate::Result;
 use crate::restore::{aside_path, directory_of, stage_prefix};
 use crate::selected::corrupt;
 use crate::space::require;
-use crate::staging::{begin_stage, sweep};
+use crate::staging::{Claim, begin_stage, sweep};
 
 impl Keeper<'_> {
     /// Brings the standby to `point`, whatever it holds.
@@ -33,7 +33,7 @@ impl Keeper<'_> {
     ) -> Result<Done> {
         let (directory, prefix) = (directory_of(&self.target), stage_prefix(&self.target));
         sweep(&directory, &prefix, self.progress)?;
-        let (mut stage, _claim) = begin_stage(&directory, &prefix)?;
+        let (mut stage, claim) = begin_stage(&directory, &prefix)?;
         let mut sound = listing.clone();
         self.detour.apply(&mut sound);
         let way: Vec<LtxFile> = sound.plan(lineage, point.txid)?.into_iter().cloned().collect();
@@ -46,7 +46,7 @@ impl Keeper<'_> {
         }
         let (pages, former) = match self.overwrite(&stage)? {
             Some(pages) => (Some(pages), None),
-            None => (None, self.place(stage, lineage, point.time)?),
+            None => (None, self.place(stage, claim, lineage, point.time)?),
         };
         let Some(standby) = &self.standby else { return Ok(Done::Diverged) };
         let position = Position::new(lineage.id(), point.time, standby.held());
@@ -134,6 +134,7 @@ impl Keeper<'_> {
     fn place(
         &mut self,
         stage: Stage,
+        claim: Claim,
         lineage: &LineageAddress,
         time: Time,
     ) -> Result<Option<PathBuf>> {
@@ -145,8 +146,9 @@ impl Keeper<'_> {
             stage.give_to(former.uid(), former.gid())?;
         }
         stage.sync(former.map_or(0o600, |former| former.mode()))?;
+        let may_replace = self.replace || self.sidecar.position.is_some();
         let is_there = self.target.symlink_metadata().is_ok() || !sidecars(&self.target).is_empty();
-        let replaced = if is_there {
+        let replaced = if may_replace && is_there {
             replace(stage.path(), &self.target, &aside_path(&self.target))?
         } else {
             // Before there is a file: without this it would not be taken for a standby again.
@@ -155,7 +157,9 @@ impl Keeper<'_> {
             Replaced::Nothing
         };
         stage.keep();
-        // After what was there is out of the way: it must never be taken for the standby.
+        // Closed before SQLite opens the file: later it would take the locks of SQLite with it.
+        drop(claim);
+        // After what was there is out of the way: that must never be taken for the standby.
         self.write_down(lineage, time, held)?;
         self.replace = false;
         self.standby = Some(Standby::open(&self.target, held)?);
