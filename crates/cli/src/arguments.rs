@@ -1,5 +1,6 @@
 //! The command line.
 
+mod follow;
 mod points;
 mod replicate;
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lifeboat::{Age, Limit};
 
+pub(crate) use follow::FollowArguments;
 pub(crate) use points::{PointArguments, PointsArguments};
 pub(crate) use replicate::ReplicateArguments;
 
@@ -94,6 +96,11 @@ pub(crate) enum Command {
     Replicate(ReplicateArguments),
     /// Show how far every database is protected, and where
     Status,
+    /// Keep a copy of a database that follows the repository
+    ///
+    /// It can be read all the time, and always is a state that was captured. Nobody else may write to
+    /// it: what they write is undone.
+    Follow(FollowArguments),
     /// List what a backup holds
     Ls(LsArguments),
     /// Drop backups by rules, or by id

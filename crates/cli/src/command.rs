@@ -6,6 +6,7 @@ mod check;
 mod config;
 mod doctor;
 mod dump;
+mod follow;
 mod forget;
 mod init;
 mod key;
@@ -61,6 +62,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Error> {
         Command::Points(arguments) => points::run(&session, arguments),
         Command::Restore(arguments) => restore::run(&session, arguments),
         Command::Dump(arguments) => dump::run(&session, arguments),
+        Command::Follow(arguments) => follow::run(&session, arguments),
         Command::Ls(arguments) => ls::run(&session, arguments),
         Command::Forget(arguments) => forget::run(&session, arguments),
         Command::Prune(arguments) => prune::run(&session, arguments),

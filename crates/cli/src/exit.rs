@@ -17,6 +17,7 @@ pub(crate) enum Exit {
     Locked = 11,
     WrongPassword = 12,
     CorruptSource = 22,
+    Interrupted = 130,
 }
 
 impl Exit {

@@ -7,7 +7,7 @@ mod hint;
 mod output;
 mod progress;
 mod prompt;
-mod signals;
+mod stop;
 
 use std::process::ExitCode;
 

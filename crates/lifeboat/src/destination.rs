@@ -110,6 +110,11 @@ fn resolve(
         let former = former.path.as_deref().and_then(Path::file_name);
         target.push(former.unwrap_or(name.as_ref()));
     }
+    settle(target)
+}
+
+/// Where a database that goes to `target` really goes; the directory must be there.
+pub(crate) fn settle(mut target: PathBuf) -> Result<PathBuf> {
     // What a symbolic link points to is replaced, not the link.
     if target.is_symlink() {
         target = target.canonicalize().map_err(Error::file("resolve", &target))?;
@@ -124,7 +129,7 @@ fn resolve(
     Ok(target)
 }
 
-fn directory_of(target: &Path) -> PathBuf {
+pub(crate) fn directory_of(target: &Path) -> PathBuf {
     target
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
@@ -146,13 +151,17 @@ fn own(stage: &Stage, former: &FormerFile, target: &Path) -> Result<()> {
 }
 
 /// Where the former database goes: beside the target, so that a rename does it.
-fn aside_path(target: &Path) -> PathBuf {
-    let mut name = target.as_os_str().to_owned();
-    name.push(format!(".before-restore-{}", Time::now().name()));
+pub(crate) fn aside_path(target: &Path) -> PathBuf {
+    suffixed(target, &format!(".before-restore-{}", Time::now().name()))
+}
+
+pub(crate) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
     PathBuf::from(name)
 }
 
 /// `.app.db.lifeboat-` and a random number, beside `app.db`.
-fn stage_prefix(target: &Path) -> String {
+pub(crate) fn stage_prefix(target: &Path) -> String {
     format!(".{}.lifeboat-", target.file_name().unwrap_or_default().to_string_lossy())
 }

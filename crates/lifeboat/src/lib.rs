@@ -59,6 +59,7 @@ mod dump;
 mod environment;
 mod error;
 mod fill;
+mod follow;
 mod forget;
 mod key;
 mod lease;
@@ -119,6 +120,9 @@ pub use doctor::{Area, Diagnosis, DoctorRequest, Examination, Severity, doctor};
 pub use dump::{DumpReport, PointDumpReport, dump, dump_point};
 pub use environment::Environment;
 pub use error::{Error, Result};
+pub use follow::{
+    FollowEnd, FollowEvent, FollowPoint, FollowReport, FollowRequest, Rewrite, follow,
+};
 pub use forget::{ForgetGroup, ForgetPlan, ForgetRequest, ForgetVerdict, forget, plan_forget};
 pub use key::{
     Acceptable, Acceptance, ChangedHost, ChangedRecipient, KeptPassword, KeyList, NewKey,

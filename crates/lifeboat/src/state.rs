@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use database::{Captured, DatabaseState, DatabaseStateFile, Pending, Position};
 use file::lock;
-pub(crate) use file::{create_private_directory, replace_private_file, sync_directory_of};
+pub(crate) use file::{
+    create_private_directory, load, replace_private_file, save, sync_directory_of,
+};
 pub(crate) use host::{Host, hostname};
 pub(crate) use ledger::Ledger;
 pub(crate) use repository::RepositoryState;

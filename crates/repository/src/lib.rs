@@ -62,7 +62,7 @@ pub use marker::Marker;
 pub use names::{MAX_NAME_BYTES, encode_name};
 pub use origin::{ORIGIN_VERSION, Origin, Parent};
 pub use outbox::Outgoing;
-pub use plan::{Point, blame, plan, points};
+pub use plan::{Point, blame, onward, plan, points};
 pub use prune::{Doomed, GRACE, PruneOptions, PrunePlan, PruneReport, Why, plan_prune, prune};
 pub use recipient::Recipient;
 pub use replica::refuse_replica;

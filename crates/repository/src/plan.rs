@@ -41,6 +41,32 @@ pub fn plan(files: &[LtxFile], target: Txid) -> Result<Vec<&LtxFile>, Option<Txi
     Ok(chosen)
 }
 
+/// The files that lead on from `from` as far as any do, in the order of application. Bases are left
+/// out: they begin anew, and hold everything.
+///
+/// Always the file that goes furthest, of several the one that brings the least of what is known.
+pub fn onward(files: &[LtxFile], from: Txid) -> Vec<&LtxFile> {
+    let mut deltas: Vec<&LtxFile> =
+        files.iter().filter(|file| file.name.max > from && !file.name.range().is_base()).collect();
+    deltas.sort_unstable_by_key(|file| Reverse(file.name.min));
+    let mut chosen: Vec<&LtxFile> = Vec::new();
+    let mut best: Option<&LtxFile> = None;
+    let mut current = from;
+    loop {
+        while let Some(file) = deltas.pop_if(|file| continues(&file.name, Some(current))) {
+            let further = |best: &LtxFile| file.name.max >= best.name.max;
+            best = if best.is_none_or(further) { Some(file) } else { best };
+        }
+        match best {
+            Some(file) if file.name.max > current => {
+                current = file.name.max;
+                chosen.push(file);
+            }
+            _ => return chosen,
+        }
+    }
+}
+
 /// Whether a file begins no later than right after `current`; after nothing, whether it is a base.
 fn continues(name: &LtxName, current: Option<Txid>) -> bool {
     match current {
@@ -94,7 +120,7 @@ mod tests {
     use lifeboat_ltx::Txid;
     use lifeboat_storage::Entry;
 
-    use super::{blame, plan, points};
+    use super::{blame, onward, plan, points};
     use crate::document::key;
     use crate::{LtxFile, LtxName, ObjectRef, Time};
 
@@ -164,6 +190,32 @@ mod tests {
                 .map_err(|reached| reached.map_or(0, Txid::get));
             let expected = expected.map(|files| files.iter().map(file).collect::<Vec<_>>());
             assert_eq!(found, expected, "to {target} without {damaged:?}");
+        }
+    }
+
+    #[test]
+    fn who_follows_reads_no_base_and_little_twice() {
+        let cases: &[(Files, u64, Files)] = &[
+            (&[], 1, &[]),
+            (&[(9, 1, 1), (0, 2, 2), (0, 3, 3)], 1, &[(0, 2, 2), (0, 3, 3)]),
+            (&[(9, 1, 1), (0, 2, 2), (0, 3, 3)], 3, &[]),
+            (&[(9, 1, 3), (0, 2, 2), (0, 3, 3)], 2, &[(0, 3, 3)]),
+            // Of two with one end, the smaller.
+            (&[(0, 3, 3), (1, 2, 3), (2, 2, 3)], 2, &[(0, 3, 3)]),
+            (&[(0, 2, 2), (0, 3, 3), (1, 2, 3), (0, 4, 4)], 1, &[(1, 2, 3), (0, 4, 4)]),
+            // A gap is bridged by a higher level, also by one that begins earlier.
+            (&[(0, 2, 2), (0, 4, 4), (1, 2, 4)], 2, &[(1, 2, 4)]),
+            (&[(0, 3, 3), (0, 5, 5), (2, 2, 5), (0, 6, 6)], 2, &[(2, 2, 5), (0, 6, 6)]),
+            // Or not at all.
+            (&[(0, 3, 3), (0, 5, 5)], 2, &[(0, 3, 3)]),
+            (&[(9, 1, 9), (0, 10, 10)], 2, &[]),
+            (&[(0, 2, 2)], 9, &[]),
+        ];
+        for (given, from, expected) in cases {
+            let files: Vec<_> = given.iter().map(file).collect();
+            let found = onward(&files, Txid::new(*from).unwrap());
+            let expected: Vec<_> = expected.iter().map(file).collect();
+            assert_eq!(found, expected.iter().collect::<Vec<_>>(), "{given:?} from {from}");
         }
     }
 

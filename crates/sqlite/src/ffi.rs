@@ -9,7 +9,7 @@ mod stubs;
 
 pub(crate) use stubs::{add_collations, add_function, drop_modules};
 
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{CString, c_char, c_int, c_uint, c_void};
 use std::marker::PhantomData;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
@@ -27,6 +27,25 @@ pub(crate) type Code = c_int;
 /// As an error of rusqlite, for its text.
 pub(crate) fn code_error(code: Code) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)
+}
+
+/// Has commits leave free pages where they are: with `auto_vacuum = full` they would move pages, and
+/// the database would no longer be the one that was captured.
+pub(crate) fn keep_free_pages(connection: &Connection) -> Result<(), Code> {
+    unsafe extern "C" fn none(
+        _: *mut c_void,
+        _: *const c_char,
+        _: c_uint,
+        _: c_uint,
+        _: c_uint,
+    ) -> c_uint {
+        0
+    }
+    // SAFETY: the handle is open; the callback has the type that is asked for and uses nothing.
+    let code = unsafe {
+        ffi::sqlite3_autovacuum_pages(connection.handle(), Some(none), ptr::null_mut(), None)
+    };
+    if code == ffi::SQLITE_OK { Ok(()) } else { Err(code) }
 }
 
 /// Whether the library was built with `SQLITE_<option>`.

@@ -11,12 +11,14 @@
 //! encode  the image, or its changed pages, as LTX
 //! stage   LTX files applied to a file beside the target, verified
 //! replace the target swapped for the staged file, the former one moved aside
+//! standby a database kept applied while others read it: LTX files applied through SQLite
 //! ```
 //!
 //! The application's database is only ever opened through SQLite's own file layer. A second
 //! descriptor on it, opened and closed in this process, would silently drop the POSIX locks that
 //! every connection of the process holds on it.
 
+mod apply;
 mod array_replay;
 mod array_stage;
 mod bitmap;
@@ -40,7 +42,9 @@ mod integrity;
 mod locate;
 mod moment;
 mod open;
+mod overwrite;
 mod page_array;
+mod pages;
 mod parallel;
 mod pin;
 mod record_run;
@@ -51,6 +55,8 @@ mod scan;
 mod schema;
 mod since;
 mod stage;
+mod stamp;
+mod standby;
 mod standing;
 mod tail;
 mod traces;
@@ -81,6 +87,8 @@ pub use scan::{Changes, scan, scan_pages};
 pub use schema::{Schema, Table};
 pub use since::{Doubt, Since, since};
 pub use stage::{Applied, Stage};
+pub use stamp::{ParseStampError, Stamp};
+pub use standby::{Held, Standby};
 pub use tracker::{Advance, HandOver, Patience, Step, Tracker};
 pub use users::users;
 pub use version::SqliteVersion;

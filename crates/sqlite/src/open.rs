@@ -44,6 +44,24 @@ pub(crate) fn open_private(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// Opens a standby for writing, in WAL mode. It is ours: its WAL is checkpointed as usual, and what is
+/// committed survives a power failure. A WAL that is begun anew is cut to `wal_limit` bytes.
+pub(crate) fn open_standby(path: &Path, wal_limit: u64) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let connection = open(path, flags, BUSY)?;
+    let prepare = || {
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.query_row("PRAGMA journal_mode = wal", [], |_| Ok(()))?;
+        connection.query_row(&format!("PRAGMA journal_size_limit = {wal_limit}"), [], |_| Ok(()))
+    };
+    prepare().map_err(|source| Error::sqlite("open", path, source))?;
+    Ok(connection)
+}
+
 fn open(path: &Path, flags: OpenFlags, patience: Duration) -> Result<Connection> {
     let failed = |source| Error::sqlite("open", path, source);
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;

@@ -20,6 +20,18 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
+    /// Goes on from a database that is there: `commit` pages with this checksum.
+    pub(crate) fn resume(page_size: PageSize, commit: u32, txid: Txid, checksum: Checksum) -> Self {
+        Self {
+            page_size: Some(page_size),
+            commit,
+            txid: Some(txid),
+            checksum: DatabaseChecksum::resume(checksum),
+            grown: 0,
+            torn: false,
+        }
+    }
+
     /// Bytes in a page; `None` before the first file.
     pub(crate) fn page_size(&self) -> Option<PageSize> {
         self.page_size

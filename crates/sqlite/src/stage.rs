@@ -84,6 +84,16 @@ impl Stage {
         u64::from(self.page_bytes()) * u64::from(self.replay.commit())
     }
 
+    /// Pages of the staged image.
+    pub(crate) fn page_count(&self) -> u32 {
+        self.replay.commit()
+    }
+
+    /// The last transaction in the staged image; `None` before the first file.
+    pub(crate) fn txid(&self) -> Option<Txid> {
+        self.replay.txid()
+    }
+
     /// Bytes in a page of the staged image; 0 before the first file.
     pub fn page_bytes(&self) -> u32 {
         self.replay.page_size().map_or(0, PageSize::get)
@@ -128,6 +138,16 @@ impl Stage {
         self.file.set_len(length).map_err(Error::file("resize", &self.path))?;
         self.replay.end(&header, trailer.checksum_after)?;
         Ok(Applied { pages, txid: header.range.max() })
+    }
+
+    pub(crate) fn read_page(&self, pgno: u32, page: &mut [u8]) -> Result<()> {
+        let offset = u64::from(pgno - 1) * page.len() as u64;
+        self.file.read_exact_at(page, offset).map_err(Error::file("read", &self.path))
+    }
+
+    pub(crate) fn write_page(&self, pgno: u32, page: &[u8]) -> Result<()> {
+        let offset = u64::from(pgno - 1) * page.len() as u64;
+        self.file.write_all_at(page, offset).map_err(Error::file("write", &self.path))
     }
 
     fn write(&self, run: &Run) -> Result<()> {

@@ -14,7 +14,7 @@ use crate::arguments::ReplicateArguments;
 use crate::command::backups::local;
 use crate::exit::Exit;
 use crate::output::{self, size};
-use crate::signals::on_signal;
+use crate::stop::call_on_signal;
 
 pub(super) fn run(session: &Session, arguments: &ReplicateArguments) -> Result<Exit, Error> {
     let sources = Request { sources: arguments.sources.clone() };
@@ -29,7 +29,7 @@ pub(super) fn run(session: &Session, arguments: &ReplicateArguments) -> Result<E
     };
     let stop = Stop::new()?;
     let application = arguments.exec.as_deref().map(|command| start(command, &stop)).transpose()?;
-    on_signal({
+    call_on_signal({
         let (stop, application) = (stop.clone(), application.clone());
         move |signal| match application {
             // It ends, and that ends the replication.

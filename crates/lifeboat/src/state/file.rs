@@ -40,7 +40,7 @@ pub(crate) fn sync_directory_of(path: &Path) -> Result<()> {
 }
 
 /// Reads a JSON file; `None` where there is none.
-pub(super) fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let text = match std::fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -52,7 +52,7 @@ pub(super) fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 }
 
 /// Replaces a JSON file: written beside it, synced, renamed, directory synced.
-pub(super) fn save(path: &Path, value: &impl Serialize) -> Result<()> {
+pub(crate) fn save(path: &Path, value: &impl Serialize) -> Result<()> {
     if let Some(parent) = path.parent() {
         create_private_directory(parent)?;
     }

@@ -1,0 +1,57 @@
+//! Ends long work when the user or the system asks for it.
+
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use lifeboat::Error;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag::{register, register_conditional_default};
+use signal_hook::low_level::{emulate_default_handler, pipe};
+
+/// Set by the first SIGINT or SIGTERM; the second one ends the program as if nobody had listened.
+pub(crate) fn on_signal() -> Result<Arc<AtomicBool>, Error> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the first signal sets what makes the second one end the program.
+        register_conditional_default(signal, stop.clone())
+            .and_then(|_| register(signal, stop.clone()))
+            .map_err(failed)?;
+    }
+    Ok(stop)
+}
+
+/// Calls `act` at the first SIGINT or SIGTERM. The second one ends the program as if nobody had
+/// listened.
+pub(crate) fn call_on_signal(act: impl FnOnce(i32) + Send + 'static) -> Result<(), Error> {
+    let listen = || {
+        let mut ears = Vec::new();
+        for signal in [SIGINT, SIGTERM] {
+            let (ear, mouth) = UnixStream::pair()?;
+            pipe::register(signal, mouth)?;
+            ears.push((signal, ear));
+        }
+        Ok(ears)
+    };
+    let ears = listen().map_err(failed)?;
+    let act = Arc::new(Mutex::new(Some(act)));
+    for (signal, mut ear) in ears {
+        let act = act.clone();
+        let wait = move || {
+            while ear.read_exact(&mut [0]).is_ok() {
+                match act.lock().ok().and_then(|mut act| act.take()) {
+                    Some(act) => act(signal),
+                    None => drop(emulate_default_handler(signal)),
+                }
+            }
+        };
+        thread::Builder::new().name("signal".to_owned()).spawn(wait).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn failed(source: io::Error) -> Error {
+    Error::File { operation: "listen to signals for", path: "lifeboat".into(), source }
+}
