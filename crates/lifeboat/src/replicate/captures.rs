@@ -14,6 +14,7 @@ use lifeboat_sqlite::{
     encode_changes, scan, since,
 };
 
+use super::queue::MOST_MERGED;
 use crate::capture::find::{before, trusted};
 use crate::capture::take::{LEVEL_CAPTURE, following, header, point_time, workers};
 use crate::state::{Captured, DatabaseState, DatabaseStateFile, Facts, Position, Seen, Spooled};
@@ -45,6 +46,17 @@ pub(super) enum Look {
     Captured,
     /// The lineage cannot go on, and why.
     NewLineage(String),
+}
+
+/// What became of the spool.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Released {
+    /// What no repository lacks is gone.
+    All,
+    /// What is left became fewer files.
+    Merged,
+    /// Some of what is lacking is gone, up to this transaction.
+    Dropped(Txid),
 }
 
 impl Captures {
@@ -185,26 +197,55 @@ impl Captures {
         Ok(())
     }
 
-    /// Removes what all of these repositories have from the spool. Then, of what is above `limit` bytes,
-    /// the oldest too: who lacks it is brought up in another way. The last transaction that went so.
+    /// Removes what all of these repositories have from the spool. If then more than `limit` bytes are
+    /// left, they are merged, and if that does not help, dropped: who lacks them is brought up in
+    /// another way.
     ///
     /// The state must be saved.
-    pub(super) fn release(&mut self, ids: &[String], limit: Option<u64>) -> Result<Option<Txid>> {
+    pub(super) fn release(&mut self, ids: &[String], limit: Option<u64>) -> Result<Released> {
         // One that has no position yet gets a base, and needs nothing of this.
         let positions = ids.iter().filter_map(|id| self.state.positions.get(id));
         let all = positions.map(|position| position.txid).min();
         while let Some(spooled) = self.waiting.pop_front_if(|spooled| Some(spooled.max) <= all) {
             self.files.release(&self.state, &spooled)?;
         }
+        let too_much = |waiting: &VecDeque<Spooled>| {
+            let bytes = waiting.iter().map(|spooled| spooled.bytes).sum::<u64>();
+            limit.is_some_and(|limit| bytes > limit)
+        };
+        if !too_much(&self.waiting) {
+            return Ok(Released::All);
+        }
+        self.merge()?;
         let mut dropped = None;
-        let mut bytes = self.waiting_bytes(None);
-        while limit.is_some_and(|limit| bytes > limit) {
+        while too_much(&self.waiting) {
             let Some(spooled) = self.waiting.pop_front() else { break };
             self.files.release(&self.state, &spooled)?;
-            bytes -= spooled.bytes;
             dropped = Some(spooled.max);
         }
-        Ok(dropped)
+        Ok(dropped.map_or(Released::Merged, Released::Dropped))
+    }
+
+    /// Merges what waits, as far as no repository stands in between.
+    fn merge(&mut self) -> Result<()> {
+        let positions: Vec<Txid> =
+            self.state.positions.values().map(|position| position.txid).collect();
+        let waiting = self.waiting.make_contiguous();
+        let together = |one: &Spooled, next: &Spooled| {
+            one.max.next() == Some(next.min) && !positions.contains(&one.max)
+        };
+        let mut merged = VecDeque::new();
+        for run in waiting.chunk_by(together) {
+            for part in run.chunks(MOST_MERGED) {
+                let part: Vec<&Spooled> = part.iter().collect();
+                merged.push_back(match part.as_slice() {
+                    [one] => (*one).clone(),
+                    several => self.files.spool().merge(several)?,
+                });
+            }
+        }
+        self.waiting = merged;
+        Ok(())
     }
 
     /// A repository holds more than before.

@@ -10,7 +10,7 @@ use crate::capture::take::{LEVEL_CAPTURE, LEVEL_MERGED};
 use crate::state::Spooled;
 
 /// The most captures that are merged into one file: each is an open file while it is.
-const MOST_MERGED: usize = 64;
+pub(super) const MOST_MERGED: usize = 64;
 /// With more than these waiting, they are merged even where each should be stored by itself: a
 /// repository that was away for long must catch up.
 const MANY: usize = 600;

@@ -238,8 +238,8 @@ impl Uploader<'_> {
     /// Whether this host still holds the lease; asked again once others might have taken it.
     fn is_still_ours(&self, repository: &Repository, queue: &mut Queue) -> Result<bool> {
         let Some((epoch, asked)) = queue.lease else { return Ok(false) };
-        let shown = queue.sent.map_or(asked, |sent| sent.max(asked));
-        if shown.elapsed() < LEASE_TTL / 2 {
+        // Its own uploads do not tell: one that lost a race would never learn of it.
+        if asked.elapsed() < LEASE_TTL / 2 {
             return Ok(true);
         }
         let (database, node) = (queue.attach.lineage.database(), &self.context.host().node);

@@ -13,7 +13,7 @@ use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use lifeboat_ltx::{Decoder, Txid};
+use lifeboat_ltx::{Decoder, PageCoding, Txid, compact};
 use lifeboat_repository::Time;
 
 use super::database::Captured;
@@ -66,7 +66,30 @@ impl Spool {
             waiting.extend(Spooled::at(path)?);
         }
         waiting.sort_by_key(|spooled| (spooled.max, spooled.min));
+        // What was merged may not have been removed yet.
+        let merged = |one: &Spooled| {
+            let covers = |other: &Spooled| other.min <= one.min && one.max <= other.max;
+            waiting.iter().any(|other| other != one && covers(other))
+        };
+        let (gone, waiting): (Vec<Spooled>, Vec<Spooled>) =
+            waiting.clone().into_iter().partition(merged);
+        gone.iter().try_for_each(Spooled::remove)?;
         Ok(waiting)
+    }
+
+    /// Makes one file of captures that follow each other.
+    pub(crate) fn merge(&self, captures: &[&Spooled]) -> Result<Spooled> {
+        let (Some(first), Some(last)) = (captures.first(), captures.last()) else {
+            return Err(damaged(&self.directory, "nothing to merge"));
+        };
+        let decoders = captures.iter().map(|one| one.decoder()).collect::<Result<Vec<_>>>()?;
+        let merged = self.add(first.min, &last.captured()?, |out| {
+            compact(decoders, out, PageCoding::Literal)
+                .map(drop)
+                .map_err(|error| first.ltx_error(error))
+        })?;
+        captures.iter().try_for_each(|one| one.remove())?;
+        Ok(merged)
     }
 
     /// Adds a capture, whose LTX file `encode` writes. It is durable when this returns.

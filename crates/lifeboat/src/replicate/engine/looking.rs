@@ -2,13 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use lifeboat_ltx::Txid;
-
 use super::Engine;
 use super::slot::Phase;
 use crate::Error;
 use crate::error::chain;
-use crate::replicate::captures::Look;
+use crate::replicate::captures::{Look, Released};
 use crate::replicate::event::Event;
 use crate::replicate::message::{Order, Start};
 
@@ -153,23 +151,21 @@ impl Engine<'_> {
                 captures.release(ids, self.limits.spool_bytes)
             });
             match saved {
-                Ok(None) => {}
-                Ok(Some(txid)) => self.dropped(number, txid),
+                Ok(Released::All) => {}
+                Ok(Released::Merged) => self.attach_anew(number),
+                Ok(Released::Dropped(txid)) => {
+                    let database = self.databases[number].target.name.as_str();
+                    self.events.event(&Event::Dropped { database, txid });
+                    self.attach_anew(number);
+                }
                 Err(error) => self.failed(number, &error),
             }
         }
     }
 
-    /// Captures were dropped: the uploaders that waited to send them are told what is left.
-    fn dropped(&mut self, number: usize, txid: Txid) {
-        let slot = &self.databases[number];
-        self.events.event(&Event::Dropped { database: &slot.target.name, txid });
-        for repository in 0..self.repositories.len() {
-            let protected = self.databases[number].ways[repository].protected;
-            if protected.is_none_or(|(protected, _)| protected < txid) {
-                self.attach(number, repository);
-            }
-        }
+    /// The uploaders are told what is in the spool now.
+    fn attach_anew(&mut self, number: usize) {
+        (0..self.repositories.len()).for_each(|repository| self.attach(number, repository));
     }
 
     /// Whether something is not saved yet.
