@@ -104,7 +104,8 @@ fn a_checkpoint_that_stops_halfway_explains_what_was_written() {
         let after = std::fs::metadata(&place.database).unwrap();
         assert_ne!(before.modified().unwrap(), after.modified().unwrap());
         let way = follower.capture(&place.database);
-        assert!(matches!(way, Way::Wal(2..8, 2..8)), "{way:?}");
+        // Both changes may hit the same row.
+        assert!(matches!(way, Way::Wal(1..8, 1..8)), "{way:?}");
         application.run(CHANGE);
         assert!(matches!(follower.capture(&place.database), Way::Wal(1..4, 1..4)));
     }
