@@ -398,7 +398,7 @@ fn a_lineage_that_was_taken_over_is_not_continued() {
         fs::create_dir_all(&leases).unwrap();
         let lease = serde_json::json!({
             "epoch": 1, "holder": "0123456789abcdef", "hostname": "other",
-            "taken": "2026-11-21T02:49:00.123Z", "ttl_s": 60,
+            "taken": "2026-11-21T02:49:00.123Z", "ttl_s": 0,
             "lineage": site.last().lineage.to_string(), "after_txid": site.last().txid.to_string(),
         });
         fs::write(leases.join("00000001.json"), lease.to_string()).unwrap();
