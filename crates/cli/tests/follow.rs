@@ -49,7 +49,7 @@ fn a_copy_catches_up() {
         "--force replaces it",
     );
     home.run(&["follow", "app", "--target", "copy.db", "--interval", "0s"])
-        .fails_usage("it must be 10ms or more");
+        .fails_usage("expected a time like 1s or 5m, at least 10ms, found \"0s\"");
     assert_eq!(home.run(&["backup", "app.db"]).code, Some(0));
 }
 

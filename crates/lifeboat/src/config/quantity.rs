@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A span of time: `500ms`, `1s`, `5m`, `1h`, `2d`.
+/// A span of time, at least 10 ms: `500ms`, `1s`, `5m`, `1h`, `2d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Interval(Duration);
 
@@ -42,8 +42,9 @@ impl FromStr for Interval {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let millis = scaled(text, &TIMES).filter(|millis| *millis > 0);
-        let millis = millis.ok_or_else(|| format!("expected a time like 1s or 5m, found {text:?}"));
+        let millis = scaled(text, &TIMES).filter(|millis| *millis >= 10);
+        let millis = millis
+            .ok_or_else(|| format!("expected a time like 1s or 5m, at least 10ms, found {text:?}"));
         Ok(Self(Duration::from_millis(millis?)))
     }
 }
@@ -128,7 +129,7 @@ mod tests {
             assert_eq!(interval.get(), Duration::from_millis(millis));
             assert_eq!(interval.to_string(), written);
         }
-        for wrong in ["", "1", "s", "0s", "1.5s", "-1s", "1 week", "99999999999999999999s"] {
+        for wrong in ["", "1", "s", "0s", "9ms", "1.5s", "-1s", "1 week", "99999999999999999999s"] {
             assert!(wrong.parse::<Interval>().is_err(), "{wrong}");
         }
         for (text, bytes, written) in [
