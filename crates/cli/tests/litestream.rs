@@ -191,6 +191,83 @@ fn litestream_reads_merges_and_later_bases() {
 }
 
 /// What Litestream serves page by page it does not verify; what it restores it does, and so do we.
+/// While we replicate, Litestream's reader follows the replica; afterwards it goes back in it.
+#[test]
+fn litestream_follows_while_we_replicate() {
+    let Some(vfs) = Vfs::find() else { return };
+    let home = home_for_litestream();
+    let database = Database::create(&home.path("app.db"), "wal", 60);
+    let application = database.open();
+    let mut replication = home.command(&["replicate", "app.db", "--interval", "50ms", "-q"]);
+    let mut replication = Running(replication.spawn().unwrap());
+    let protected = |than: &str| {
+        let status = || home.json(&["status"])["databases"][0].clone();
+        let began = std::time::Instant::now();
+        loop {
+            let status = status();
+            let txid = status["txid"].as_str().unwrap_or_default().to_owned();
+            if txid.as_str() > than && status["repositories"][0]["protected_txid"] == *txid {
+                return txid;
+            }
+            assert!(began.elapsed().as_secs() < 60, "{status}");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    };
+    let mut txid = protected("");
+    let replica = replica(&home.repository());
+    let mut following = vfs.follow(&replica);
+    let mut points = Vec::new();
+    for step in HISTORY {
+        application.execute_batch(step).unwrap();
+        txid = protected(&txid);
+        let number = u64::from_str_radix(&txid, 16).unwrap();
+        let modified = ltx_file(&replica, 0, number, number).metadata().unwrap().modified();
+        let since = modified.unwrap().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let millis = i64::try_from(since.as_millis()).unwrap();
+        let (txid, rows) = (txid.clone(), rows(&database.path));
+        let began = std::time::Instant::now();
+        while following.ask("SELECT litestream_txid()") != txid {
+            assert!(began.elapsed().as_secs() < 60, "it does not come to {txid}");
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        let counted = following.ask("SELECT count(*), total(a), total(length(b)) FROM t");
+        assert_eq!(counted, rows[0]);
+        points.push(Point { txid, millis, rows });
+    }
+    replication.terminate();
+    drop(application);
+    // The base is a point of its own, before all of these.
+    let (first, later) = points.split_first().unwrap();
+    assert!(later.iter().all(|point| point.millis > first.millis));
+    let sql = format!("SELECT litestream_txid(); {ROWS}");
+    for point in &points {
+        let time = jiff::Timestamp::from_millisecond(point.millis + 1).unwrap();
+        let query = format!("SELECT litestream_set_time('{time:.3}'); {sql}");
+        let expected = [std::slice::from_ref(&point.txid), point.rows.as_slice()].concat();
+        assert_eq!(vfs.query(&replica, &query).unwrap(), expected);
+    }
+    assert!(vfs.hydrated(&replica).unwrap() == database.bytes());
+}
+
+/// Killed when dropped.
+struct Running(std::process::Child);
+
+impl Running {
+    /// Ends it as a service manager does.
+    fn terminate(&mut self) {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+        assert!(self.0.wait().unwrap().success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn a_flipped_bit_is_refused_by_both() {
     let Some(vfs) = Vfs::find() else { return };

@@ -5,7 +5,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use crate::common::{require_tool, skip};
 
@@ -60,6 +60,15 @@ impl Vfs {
         Ok(text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
     }
 
+    /// A shell that stays, and follows the replica.
+    pub(crate) fn follow(&self, replica: &Path) -> Following {
+        let mut shell = self.shell(replica);
+        shell.stderr(Stdio::null());
+        let mut child = shell.spawn().unwrap();
+        let answers = BufReader::new(child.stdout.take().unwrap());
+        Following { questions: child.stdin.take().unwrap(), answers, _child: Running(child) }
+    }
+
     /// The database that Litestream restores, after verifying every file; else its error.
     pub(crate) fn hydrated(&self, replica: &Path) -> Result<Vec<u8>, String> {
         let directory = tempfile::tempdir().unwrap();
@@ -91,6 +100,23 @@ impl Vfs {
             }
             _ => Err(seen.join("\n")),
         }
+    }
+}
+
+/// A shell that follows a replica.
+pub(crate) struct Following {
+    questions: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    _child: Running,
+}
+
+impl Following {
+    /// The first line of the answer.
+    pub(crate) fn ask(&mut self, sql: &str) -> String {
+        writeln!(self.questions, "{sql};").unwrap();
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
     }
 }
 
