@@ -83,7 +83,8 @@ pub(crate) enum Command {
     /// Put a database back
     ///
     /// From a backup, the newest unless another is named; or as it was at a point in time, whether a
-    /// backup names that or not: --at, --txid. It is staged beside its target, verified, and swapped in; what was there is moved aside.
+    /// backup names that or not: --at, --txid. If the repository is a directory that Litestream
+    /// replicates to by itself, its newest point. It is staged beside its target, verified, and swapped in; what was there is moved aside.
     Restore(RestoreArguments),
     /// Write a database of a backup, or of a point, to standard output
     Dump(SelectArguments),

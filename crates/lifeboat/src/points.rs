@@ -75,9 +75,17 @@ pub(crate) fn listings(
 ) -> Result<Vec<(LineageAddress, LineageListing)>> {
     let repository = opened.repository();
     let lineages = repository.lineages(database)?.into_iter();
-    Ok(lineages
-        .map(|lineage| Ok((lineage.clone(), repository.listing(&lineage)?)))
-        .collect::<Result<_, lifeboat_repository::Error>>()?)
+    lineages.map(|lineage| Ok((lineage.clone(), listing(opened, &lineage)?))).collect()
+}
+
+/// What a lineage holds. A listing that is made while files are uploaded may show one and not the one
+/// before it; so where a file seems to be missing, it is made again.
+fn listing(opened: &OpenRepository<'_>, lineage: &LineageAddress) -> Result<LineageListing> {
+    let listing = opened.repository().listing(lineage)?;
+    match newest_end(&listing).map(|end| listing.plan(lineage, end.txid).is_ok()) {
+        Some(false) => Ok(opened.repository().listing(lineage)?),
+        _ => Ok(listing),
+    }
 }
 
 /// The lineage whose id begins so.
