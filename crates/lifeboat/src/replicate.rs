@@ -19,6 +19,7 @@ mod captures;
 mod control;
 mod engine;
 mod event;
+mod growth;
 mod message;
 mod queue;
 mod replica;

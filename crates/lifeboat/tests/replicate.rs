@@ -103,7 +103,7 @@ fn is_protected(context: &Context, path: &Path) {
 
 fn is_sound(context: &Context) {
     let opened = context.open_repository().unwrap();
-    let options = lifeboat::CheckOptions { read_data: true, ..Default::default() };
+    let options = lifeboat::CheckOptions { read_data: true };
     let report = check(&opened, options, &Silent).unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
 }

@@ -206,8 +206,9 @@ impl Captures {
         // One that has no position yet gets a base, and needs nothing of this.
         let positions = ids.iter().filter_map(|id| self.state.positions.get(id));
         let all = positions.map(|position| position.txid).min();
-        while let Some(spooled) = self.waiting.pop_front_if(|spooled| Some(spooled.max) <= all) {
-            self.files.release(&self.state, &spooled)?;
+        while let Some(spooled) = self.waiting.front().filter(|spooled| Some(spooled.max) <= all) {
+            self.files.release(&self.state, spooled)?;
+            self.waiting.pop_front();
         }
         let too_much = |waiting: &VecDeque<Spooled>| {
             let bytes = waiting.iter().map(|spooled| spooled.bytes).sum::<u64>();

@@ -119,7 +119,7 @@ impl Engine<'_> {
         }
         found.targets.into_iter().for_each(|target| self.join(target));
         self.watch_directories();
-        while !self.stop.is_set() && !(self.once && self.is_done()) {
+        while !(self.stop.is_set() || self.once && self.is_done()) {
             let now = Instant::now();
             self.begin_due(now);
             self.look_due(now);

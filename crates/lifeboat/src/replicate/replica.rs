@@ -12,6 +12,7 @@ use lifeboat_sqlite::{Advance, HandOver, JournalMode, Patience, Step, Tracker, p
 
 use super::Limits;
 use super::captures::{Captures, Look};
+use super::growth::Growth;
 use crate::capture::describe;
 use crate::state::DatabaseStateFile;
 use crate::{DatabaseSource, DatabaseTarget, Error, Result};
@@ -24,14 +25,9 @@ pub(super) struct Replica {
     tracker: Option<Tracker>,
     /// Looks until the next hand-over: one that brought nothing is not tried at each.
     patience: u32,
-    /// Bytes of the WAL that were in use, and when.
-    grown: Option<(u64, Instant)>,
-    /// How long the WAL will take to its limit if it goes on growing as it did.
-    to_limit: Option<Duration>,
+    growth: Growth,
 }
 
-/// Between two looks, however fast the WAL grows.
-const LEAST_PAUSE: Duration = Duration::from_millis(20);
 /// Looks between two hand-overs when the first has brought nothing.
 const BETWEEN_HAND_OVERS: u32 = 3;
 
@@ -47,8 +43,7 @@ impl Replica {
             captures,
             tracker: None,
             patience: 0,
-            grown: None,
-            to_limit: None,
+            growth: Growth::default(),
         }))
     }
 
@@ -69,7 +64,7 @@ impl Replica {
             Some(Look::NewLineage(reason)) => Ok(Look::NewLineage(reason)),
             Some(look) => {
                 let handed = self.hand_over(limits)?;
-                self.watch_growth(limits);
+                self.growth.next(self.wal_bytes(), Instant::now());
                 Ok(if handed { Look::Captured } else { look })
             }
             None if self.is_still() => Ok(Look::Nothing),
@@ -122,18 +117,9 @@ impl Replica {
         Ok(captured)
     }
 
-    /// Writers may fill the WAL faster than one looks.
-    fn watch_growth(&mut self, limits: &Limits) {
-        let now = (self.wal_bytes(), Instant::now());
-        self.to_limit = match (limits.wal_bytes, self.grown.replace(now)) {
-            (Some(limit), Some(before)) => time_to_limit(before, now, limit),
-            _ => None,
-        };
-    }
-
     /// When to look again at the latest, so that the WAL does not grow far beyond its limit.
-    pub(super) fn pause(&self) -> Option<Duration> {
-        self.to_limit
+    pub(super) fn pause(&self, limits: &Limits) -> Option<Duration> {
+        self.tracker.as_ref().and(limits.wal_bytes).map(|limit| self.growth.pause(limit))
     }
 
     /// Without opening a database with a rollback journal, since opening it takes its lock: whether its
@@ -147,6 +133,7 @@ impl Replica {
     /// Pins the database, and follows it from there if it has a WAL.
     fn look_anew(&mut self) -> Result<Look> {
         self.tracker = None;
+        self.growth = Growth::default();
         let pin = pin(&self.target.path, &self.captures.files.scratch())?;
         let look = self.captures.capture(&pin)?;
         if !matches!(look, Look::NewLineage(_)) {
@@ -182,46 +169,10 @@ impl Replica {
     }
 }
 
-/// How long it takes until `limit` bytes are there; `None` where there is no growth that could be
-/// measured.
-fn time_to_limit(before: (u64, Instant), now: (u64, Instant), limit: u64) -> Option<Duration> {
-    let grown = now.0.checked_sub(before.0).filter(|grown| *grown > 0)?;
-    let took = now.1.duration_since(before.1);
-    let missing = limit.saturating_sub(now.0);
-    let millis = took.as_millis().saturating_mul(missing.into()) / u128::from(grown);
-    let millis = u64::try_from(millis).unwrap_or(u64::MAX);
-    Some(Duration::from_millis(millis).max(LEAST_PAUSE))
-}
-
 /// Captures a step, and lets the tracker go on from it.
 fn take(captures: &mut Captures, step: Step<'_>, scanned: Time) -> Result<Look> {
     let look =
         captures.capture_pages(&step.image()?, step.pages(), Some(*step.moment()), scanned)?;
     step.keep();
     Ok(look)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::{Duration, Instant};
-
-    use super::{LEAST_PAUSE, time_to_limit};
-
-    #[test]
-    fn a_wal_that_grows_is_looked_at_before_it_is_full() {
-        let began = Instant::now();
-        let second = began + Duration::from_secs(1);
-        for (before, now, expected) in [
-            (0, 10, Some(Duration::from_secs(9))),
-            (50, 60, Some(Duration::from_secs(4))),
-            (0, 100, Some(LEAST_PAUSE)),
-            (0, 300, Some(LEAST_PAUSE)),
-            (10, 10, None),
-            // It was reset.
-            (90, 5, None),
-        ] {
-            let found = time_to_limit((before, began), (now, second), 100);
-            assert_eq!(found, expected, "{before} {now}");
-        }
-    }
 }

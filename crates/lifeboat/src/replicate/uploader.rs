@@ -18,7 +18,7 @@ use super::seal::seal;
 use super::wake::Wake;
 use crate::lease::{LEASE_TTL, hold};
 use crate::opened::OpenRepository;
-use crate::state::Position;
+use crate::state::{Position, Spooled};
 use crate::{Context, Error, Result};
 
 /// The first and the longest time between two tries.
@@ -205,10 +205,10 @@ impl Uploader<'_> {
         let outbox: Arc<dyn Storage> = Arc::new(LocalStorage::create(&queue.attach.outbox)?);
         let count = queue.batch(self.interval);
         let Some(name) = queue.name(count) else { return Ok(()) };
-        let captured = queue.waiting.get(count - 1).map(|last| last.captured()).transpose()?;
+        let captured = queue.waiting.get(count - 1).map(Spooled::captured).transpose()?;
         let checksum = captured.and_then(|captured| captured.checksum);
         let mut outgoing = repository.outgoing(&outbox)?;
-        if !outgoing.last().is_some_and(|last| last.name == Some(name)) {
+        if outgoing.last().is_none_or(|last| last.name != Some(name)) {
             for stale in outgoing {
                 outbox.remove(&stale.entry.key)?;
             }

@@ -22,8 +22,9 @@ impl Wake {
     }
 
     pub(super) fn ring(&self) {
-        // It only fails where it was rung 2^64 times without anybody looking.
-        let _ = (&*self.0).write(&1_u64.to_ne_bytes());
+        // Any number but the largest will do, so the order of its bytes does not matter. It only fails
+        // where it was rung all too often without anybody looking.
+        let _ = (&*self.0).write(&[1; 8]);
     }
 
     /// Forgets that it was rung.

@@ -90,7 +90,7 @@ impl Engine<'_> {
         }
         // One that must be read as a whole, because it has a rollback journal, is not read all the time.
         let pause = slot.interval.max(took * MOST_OF_THE_TIME);
-        let pause = replica.pause().map_or(pause, |most| pause.min(most));
+        let pause = replica.pause(&self.limits).map_or(pause, |most| pause.min(most));
         slot.next = (!rests).then(|| Instant::now() + pause);
     }
 
