@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lifeboat_ltx::Txid;
-use lifeboat_repository::Time;
+use lifeboat_repository::{LineageId, Time};
 use serde_json::json;
 
 use super::Engine;
@@ -19,6 +19,7 @@ use crate::replicate::status::{Activity, DatabaseStatus, RepositoryStatus};
 pub(super) struct Asked {
     database: usize,
     repository: usize,
+    lineage: LineageId,
     txid: Txid,
     answer: serde_json::Value,
     conversation: Conversation,
@@ -64,8 +65,10 @@ impl Engine<'_> {
             Look::NewLineage(reason) => return conversation.refuse(&reason),
         }
         let _ = self.uploaders[repository].send(Order::Hurry { database: number });
-        let (txid, answer) = (source.txid, json!({ "source": source }));
-        self.asked.push(Asked { database: number, repository, txid, answer, conversation });
+        let (lineage, txid) = (source.lineage, source.txid);
+        let answer = json!({ "source": source });
+        let database = number;
+        self.asked.push(Asked { database, repository, lineage, txid, answer, conversation });
         self.answer();
     }
 
@@ -83,6 +86,17 @@ impl Engine<'_> {
                 None => return true,
             }
             false
+        });
+    }
+
+    /// A database has this lineage now: who waits for a point of another one waits in vain.
+    pub(super) fn refuse_former(&mut self, number: usize, lineage: LineageId) {
+        self.asked.retain(|asked| {
+            let former = asked.database == number && asked.lineage != lineage;
+            if former {
+                asked.conversation.refuse("a new lineage began meanwhile");
+            }
+            !former
         });
     }
 
