@@ -32,13 +32,14 @@ mod torture;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use common::{Home, Replication, context, files_below, for_each_point};
+use common::{Dice, Home, Replication, context, files_below, for_each_point};
 use lifeboat::{
-    CheckOptions, RestoreRequest, Selection, Silent, check, plan_restore, restore, yield_databases,
+    Activity, CheckOptions, DatabaseStatus, RestoreRequest, Selection, Silent, check, plan_restore,
+    restore, status, yield_databases,
 };
 use rusqlite::Connection;
 use serde_json::Value;
-use torture::{Application, Dice};
+use torture::Application;
 
 const STEPS: usize = 60;
 const REPOSITORIES: [&str; 2] = ["one", "two"];
@@ -78,7 +79,9 @@ impl Torture {
         let application = Application::new(&home.path("app.db"), &mut dice);
         let replication = Some(Replication::start(&home));
         let (told, made, away) = (Vec::new(), Vec::new(), None);
-        Self { home, dice, application, replication, told, made, away }
+        let torture = Self { home, dice, application, replication, told, made, away };
+        torture.wait_until_it_follows();
+        torture
     }
 
     /// Does something; what it was.
@@ -185,7 +188,8 @@ impl Torture {
             }
         };
         let other = other.exists().then_some(other);
-        let (replication, application) = (self.replication.as_ref().unwrap(), &mut self.application);
+        let (replication, application) =
+            (self.replication.as_ref().unwrap(), &mut self.application);
         if self.dice.chance(50) {
             replication.while_it_stands(|| application.exchange(other.as_deref()));
         } else {
@@ -221,6 +225,22 @@ impl Torture {
 
     fn start(&mut self) {
         self.replication = Some(Replication::start(&self.home));
+        self.wait_until_it_follows();
+    }
+
+    /// A backup that comes first keeps the state to itself.
+    fn wait_until_it_follows(&self) {
+        let context = context(&self.home, "one");
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let known = status(&context);
+            let follows = |one: &DatabaseStatus| one.activity == Activity::Following;
+            if known.as_ref().is_ok_and(|known| known.iter().any(follows)) {
+                return;
+            }
+            assert!(Instant::now() < until, "it never follows: {known:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Backs up, as soon as that can be done; the replication makes the capture.
@@ -234,7 +254,10 @@ impl Torture {
             }
             std::thread::sleep(Duration::from_millis(50));
         };
-        assert_eq!(ran.code, Some(0), "{what}: {}", ran.err);
+        if ran.code != Some(0) {
+            let told = self.replication.take().unwrap().kill();
+            panic!("{what}: {}; {:#?}", ran.err, told.last_chunk::<20>());
+        }
         let summary: Value = serde_json::from_str(ran.out.lines().last().unwrap()).unwrap();
         let id = summary["backup_id"].as_str().unwrap().to_owned();
         let (image, what) = (self.application.image(), what.to_owned());
@@ -243,7 +266,8 @@ impl Torture {
 
     /// Everything comes back as it was.
     fn assert_kept(mut self) {
-        let times = |told: &[Value]| told.iter().filter(|one| one["message_type"] == "captured").count();
+        let times =
+            |told: &[Value]| told.iter().filter(|one| one["message_type"] == "captured").count();
         self.told.extend(self.replication.take().unwrap().stop());
         assert!(times(&self.told) > 10);
         let spool = files_below(&self.home.state());

@@ -7,7 +7,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::{Connection, ErrorCode};
 
-use super::{Dice, History};
+use super::History;
+use crate::common::Dice;
 
 /// How long it waits for a lock, and how long where a reader may keep it for good.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -103,7 +104,11 @@ impl Application {
     }
 
     pub(crate) fn vacuum(&mut self, dice: &mut Dice) {
-        self.run(dice.choose(&["VACUUM", "PRAGMA incremental_vacuum", "PRAGMA incremental_vacuum(3)"]));
+        self.run(dice.choose(&[
+            "VACUUM",
+            "PRAGMA incremental_vacuum",
+            "PRAGMA incremental_vacuum(3)",
+        ]));
     }
 
     /// Pages go into the WAL or the file that are then taken back.
