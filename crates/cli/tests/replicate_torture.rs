@@ -289,8 +289,9 @@ impl Torture {
                 };
                 let plan = plan_restore(&opened, &request, &Silent).unwrap();
                 restore(&opened, plan, &Silent).unwrap();
-                let same = std::fs::read(&target).unwrap() == made.image;
-                assert!(same, "{repository}, after {}: another database", made.what);
+                let restored = std::fs::read(&target).unwrap();
+                let what = format!("{repository}, backup {} after {}", made.id, made.what);
+                assert_same(&restored, &made.image, &what);
                 std::fs::remove_file(&target).unwrap();
             }
             let mut protected: Vec<(String, Value)> = Vec::new();
@@ -310,13 +311,23 @@ impl Torture {
     }
 }
 
+/// Fails with the numbers of the differing pieces of 512 bytes.
+#[track_caller]
+fn assert_same(actual: &[u8], expected: &[u8], what: &str) {
+    assert_eq!(actual.len(), expected.len(), "{what}");
+    let pairs = actual.chunks(512).zip(expected.chunks(512)).enumerate();
+    let differing: Vec<_> =
+        pairs.filter(|(_, (one, other))| one != other).map(|(number, _)| number).collect();
+    assert!(differing.is_empty(), "{what}: {differing:?} differ");
+}
+
 #[allow(clippy::print_stdout, reason = "tells what was done before a failure")]
 fn torture(seed: u64) {
     let mut torture = Torture::begin(seed);
     torture.back_up(0, "the beginning");
     for number in 0..STEPS {
         let what = format!("step {number}: {}", torture.step());
-        println!("{what}");
+        println!("{what}, {}", torture.application.state());
         let repository = torture.away.map_or_else(|| torture.dice.below(2), |away| 1 - away);
         torture.back_up(repository, &what);
     }

@@ -62,6 +62,16 @@ impl Application {
         bytes
     }
 
+    /// For whoever looks at a failure.
+    pub(crate) fn state(&mut self) -> String {
+        let pragma = |name: &str| format!("SELECT * FROM pragma_{name}");
+        let sql = ["journal_mode", "page_size", "page_count"].map(pragma).join(" UNION ALL ");
+        let mut statement = self.connection().prepare(&sql).unwrap();
+        let values =
+            statement.query_map([], |row| row.get_ref(0).map(|value| format!("{value:?}")));
+        values.unwrap().map(Result::unwrap).collect::<Vec<_>>().join(" ")
+    }
+
     fn record(&mut self) {
         let image = self.image();
         self.history.add(&image);
