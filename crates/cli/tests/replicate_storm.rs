@@ -145,7 +145,8 @@ impl Storm {
         let found: HashSet<_> = points.iter().collect();
         let missing: Vec<_> = told.iter().filter(|point| !found.contains(point)).collect();
         assert!(missing.is_empty(), "{missing:?} are gone");
-        let lineages = self.told.iter().filter(|event| event["message_type"] == "new_lineage");
+        let begins = |event: &&Value| event["message_type"] == "new_lineage";
+        let lineages = self.told.iter().filter(begins).count();
         let done = format!(
             "{:?}: {ticks} commits, {} points of which {} were told, {} replications killed, \
              {} new lineages",
@@ -153,9 +154,10 @@ impl Storm {
             points.len(),
             told.len(),
             self.killed,
-            lineages.count(),
+            lineages,
         );
         println!("{done}");
+        assert!(lineages == 0, "{done}");
         assert!(ticks > 10 && told.len() > 5, "{done}");
     }
 }

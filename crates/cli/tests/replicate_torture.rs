@@ -6,22 +6,20 @@
 //!
 //! | what went wrong | caught by |
 //! |---|---|
-//! | a checkpoint between the copy of the WAL's end and its reset: commits are lost | [`checkpoint`](torture), `replicate_storm` |
+//! | a checkpoint between the copy of the WAL's end and its reset: commits are lost | checkpoint, `replicate_storm` |
 //! | pages that a commit added are missing, which shows at the restore | insert, auto-vacuum; every point is restored |
 //! | a checkpoint or a restart of the WAL while nobody replicates, new pages upon an old chain | killed, with writes |
 //! | after a restore the numbers begin again, and nothing is stored until they have caught up | an older copy in its place |
 //! | "nothing changed" concluded from the size of a WAL that is used again | checkpoint, and an insert of one page |
-//! | every checkpoint is taken for a strange one: the whole database again each time | `replicate_storm` counts lineages |
-//! | an idle database gets new transactions by itself | the count at the end of the steps |
-//! | pages behind the end of a database that shrank | vacuum, delete |
+//! | every checkpoint is taken for a strange one: the whole database again each time | `replicate_storm`, if a lineage begins |
+//! //! | pages behind the end of a database that shrank | vacuum, delete |
 //! | a RESTART checkpoint waits for the replica while writers wait for it | an application that waits 20 s fails |
 //! | the WAL grows without end beside a reader that stays | `sqlite::tracker_storm`; hand-overs in `replicate_storm` |
 //! | a closed descriptor drops the locks of the process | `sqlite::no_harm` |
 //! | local files are never removed | the spool is empty at the end |
 //! | power is lost: the WAL is shorter than what was copied, and goes on differently | loses power |
 //! | two databases under one path, one after the other: the `-wal` of one removed by the end of the other | exchanges |
-//! | an upload that came through but was not answered is made twice | `lifeboat::replicate_faults` |
-//! | half an upload has its name already | `lifeboat::replicate_faults`; killed at any moment, everything is read at the end |
+//! | half an upload has its name already | killed at any moment, everything is read at the end |
 //! | a rewritten, older point: times that go back | points are in the order of the states |
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

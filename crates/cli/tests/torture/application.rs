@@ -8,7 +8,7 @@ use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::{Connection, ErrorCode};
 
 use super::History;
-use crate::common::Dice;
+use crate::common::{Dice, content};
 
 /// How long it waits for a lock, and how long where a reader may keep it for good.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -50,16 +50,12 @@ impl Application {
         })
     }
 
-    /// What it is now, as SQLite's page table shows it.
+    /// What it is now, as SQLite's page table shows it to others: the writer's own cache has pages
+    /// that were freed as they were before, which are never written.
     pub(crate) fn image(&mut self) -> Vec<u8> {
-        let mut statement =
-            self.connection().prepare("SELECT data FROM sqlite_dbpage ORDER BY pgno").unwrap();
-        let mut rows = statement.query([]).unwrap();
-        let mut bytes = Vec::new();
-        while let Some(row) = rows.next().unwrap() {
-            bytes.extend_from_slice(row.get_ref(0).unwrap().as_blob().unwrap());
-        }
-        bytes
+        // As long as it is open, whoever else closes leaves the WAL as it is.
+        self.connection();
+        content(&self.path)
     }
 
     /// For whoever looks at a failure.
