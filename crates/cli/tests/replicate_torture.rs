@@ -176,7 +176,9 @@ impl Torture {
             1 => {
                 let sql = "CREATE TABLE t(a INTEGER PRIMARY KEY, b);
                            INSERT INTO t(b) VALUES (randomblob(9000)), (hex(randomblob(3000)))";
-                Connection::open(&other).unwrap().execute_batch(sql).unwrap();
+                let connection = Connection::open(&other).unwrap();
+                connection.pragma_update(None, "journal_mode", "wal").unwrap();
+                connection.execute_batch(sql).unwrap();
                 "rename another over it"
             }
             _ => {

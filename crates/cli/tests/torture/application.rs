@@ -143,7 +143,7 @@ impl Application {
 
     /// Needs that nobody reads; without that it stays as it was.
     pub(crate) fn change_journal(&mut self, dice: &mut Dice) {
-        let mode = dice.choose(&["wal", "delete", "truncate", "persist"]);
+        let mode = dice.choose(&["wal", "wal", "wal", "delete", "truncate", "persist"]);
         self.try_to(&format!("PRAGMA journal_mode = {mode}"));
     }
 
@@ -151,6 +151,9 @@ impl Application {
     pub(crate) fn change_page_size(&mut self, dice: &mut Dice) {
         self.try_to("PRAGMA journal_mode = delete");
         self.run(&format!("PRAGMA page_size = {}; VACUUM", dice.choose(&["512", "4096", "8192"])));
+        if dice.chance(70) {
+            self.try_to("PRAGMA journal_mode = wal");
+        }
     }
 
     /// Ends, or crashes: then what is in the WAL stays there.
