@@ -19,6 +19,7 @@
 //! | local files are never removed | the spool is empty at the end |
 //! | power is lost: the WAL is shorter than what was copied, and goes on differently | loses power |
 //! | two databases under one path, one after the other: the `-wal` of one removed by the end of the other | exchanges |
+//! | an upload that came through but was not answered is made twice | `lifeboat::replicate_faults` |
 //! | half an upload has its name already | killed at any moment, everything is read at the end |
 //! | a rewritten, older point: times that go back | points are in the order of the states |
 
