@@ -4,12 +4,18 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod database;
+mod dice;
 mod home;
+mod points;
+mod replication;
 mod scrub;
 mod tools;
 
 pub(crate) use database::{Database, content};
+pub(crate) use dice::Dice;
 pub(crate) use home::{Home, Ran, files_below};
+pub(crate) use points::{context, for_each_point};
+pub(crate) use replication::Replication;
 pub(crate) use scrub::scrub;
 pub(crate) use tools::{Tool, is_root, require_tool, skip};
 

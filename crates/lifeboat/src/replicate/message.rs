@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use lifeboat_ltx::Txid;
-use lifeboat_repository::{LineageAddress, LtxName, Time};
+use lifeboat_repository::{LineageAddress, LineageId, LtxName, Time};
 
 use super::replica::Replica;
 use crate::state::{Ledger, Position, Spooled};
@@ -29,9 +29,15 @@ pub(super) enum UploadNews {
     /// It works again, with all that failed or with one.
     Working { database: Option<usize> },
     /// A database may be brought there; nothing is missing from what it holds.
-    Attached { database: usize, position: Position, time: Time },
+    Attached { database: usize, lineage: LineageId, position: Position, time: Time },
     /// It holds more of a database.
-    Stored { database: usize, name: LtxName, position: Position, sent_bytes: u64 },
+    Stored {
+        database: usize,
+        lineage: LineageId,
+        name: LtxName,
+        position: Position,
+        sent_bytes: u64,
+    },
     /// It cannot go on with what is in the spool, and why.
     Lacks { database: usize, reason: String },
 }

@@ -185,7 +185,8 @@ impl Uploader<'_> {
                 queue.standing = Standing::Good;
                 let ends = listing.files.iter().filter(|file| file.name.max == position.txid);
                 let time = ends.map(|file| file.name.time).min().unwrap_or(Time::from_millis(0));
-                self.tell(UploadNews::Attached { database, position, time });
+                let lineage = queue.attach.lineage.id();
+                self.tell(UploadNews::Attached { database, lineage, position, time });
             }
             (reason, _) => {
                 let reason = reason.unwrap_or_default();
@@ -230,7 +231,8 @@ impl Uploader<'_> {
             let (database, position) =
                 (queue.attach.database, Position { txid: name.max, checksum });
             queue.attach.position = Some(position);
-            self.tell(UploadNews::Stored { database, name, position, sent_bytes });
+            let lineage = queue.attach.lineage.id();
+            self.tell(UploadNews::Stored { database, lineage, name, position, sent_bytes });
         }
         Ok(())
     }

@@ -235,8 +235,10 @@ impl DatabaseStateFile {
     ) -> Result<()> {
         if let Some(pending) = state.pending.take() {
             if !state.positions.is_empty() && self.changes().exists() {
-                let others = state.positions.iter().filter(|(repository, _)| {
-                    reached.as_ref().is_none_or(|(reached, _)| reached != repository)
+                // Who holds this transaction already lacks nothing of it: a base may only repeat it.
+                let others = state.positions.iter().filter(|(repository, position)| {
+                    Some(position.txid) != pending.captured.txid
+                        && reached.as_ref().is_none_or(|(reached, _)| reached != repository)
                 });
                 for (repository, position) in others {
                     let pages = lifeboat_sqlite::changed_pages(&self.changes())?;

@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use super::{Place, run, value};
 
+/// As in `bank.sql`.
 pub(crate) const ACCOUNTS: i64 = 300;
 pub(crate) const BALANCE: i64 = 1_000;
 
@@ -15,17 +16,9 @@ pub(crate) fn soak() -> f64 {
 /// A bank, for `storm.py`.
 pub(crate) fn bank(mode: &str) -> Place {
     let place = Place::in_memory();
-    run(
-        &place.open(),
-        &format!(
-            "PRAGMA journal_mode={mode};
-             CREATE TABLE accounts(id INTEGER PRIMARY KEY, balance INTEGER, pad TEXT);
-             CREATE TABLE filler(id INTEGER PRIMARY KEY, x); CREATE TABLE clock(ticks);
-             CREATE INDEX by_balance ON accounts(balance, pad); INSERT INTO clock VALUES (0);
-             WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i+1 FROM n WHERE i<{ACCOUNTS}-1)
-             INSERT INTO accounts SELECT i, {BALANCE}, hex(randomblob(100)) FROM n"
-        ),
-    );
+    let connection = place.open();
+    run(&connection, &format!("PRAGMA journal_mode={mode}"));
+    run(&connection, include_str!("bank.sql"));
     place
 }
 

@@ -3,7 +3,7 @@
 usage: storm.py DATABASE CHECKPOINT SEED, where CHECKPOINT is auto, none, mixed or a mode of wal_checkpoint
 
 The sum of all balances never changes. Beside the transfers there are rows that come and go, and now
-and then a mass delete, a VACUUM or a checkpoint.
+and then a mass delete, a VACUUM, a checkpoint or another schema.
 """
 import random
 import select
@@ -47,6 +47,15 @@ def backfill():
     db.execute("pragma busy_timeout=10000")
 
 
+def reshape():
+    db.execute(rng.choice((
+        "create index if not exists by_length on filler(length(x))",
+        "drop index if exists by_length",
+        "create table if not exists copy as select * from filler limit 50",
+        "drop table if exists copy",
+    )))
+
+
 def act():
     dice = rng.random()
     try:
@@ -54,8 +63,10 @@ def act():
             transfer()
         elif dice < 0.96:
             backfill()
-        elif dice < 0.99:
+        elif dice < 0.98:
             sweep()
+        elif dice < 0.99:
+            reshape()
         else:
             db.execute("vacuum")
     except sqlite3.OperationalError as error:

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lifeboat_ltx::Txid;
-use lifeboat_repository::Time;
+use lifeboat_repository::{LineageId, Time};
 use serde_json::json;
 
 use super::Engine;
@@ -11,6 +11,7 @@ use super::slot::{Lane, Phase, Slot, Way};
 use crate::error::chain;
 use crate::replicate::captures::Look;
 use crate::replicate::control::{Conversation, NOT_HERE, Question};
+use crate::replicate::event::Event;
 use crate::replicate::message::Order;
 use crate::replicate::replica::Replica;
 use crate::replicate::status::{Activity, DatabaseStatus, RepositoryStatus};
@@ -19,6 +20,7 @@ use crate::replicate::status::{Activity, DatabaseStatus, RepositoryStatus};
 pub(super) struct Asked {
     database: usize,
     repository: usize,
+    lineage: LineageId,
     txid: Txid,
     answer: serde_json::Value,
     conversation: Conversation,
@@ -71,11 +73,18 @@ impl Engine<'_> {
         match look {
             Look::Captured => self.spread(number),
             Look::Nothing => {}
-            Look::NewLineage(reason) => return conversation.refuse(&reason),
+            Look::NewLineage(reason) => {
+                let database = self.databases[number].target.name.as_str();
+                self.events.event(&Event::NewLineage { database, reason: &reason });
+                self.store(number, repository);
+                return self.early.push((name, id, conversation));
+            }
         }
         let _ = self.uploaders[repository].send(Order::Hurry { database: number });
-        let (txid, answer) = (source.txid, json!({ "source": source }));
-        self.asked.push(Asked { database: number, repository, txid, answer, conversation });
+        let (lineage, txid) = (source.lineage, source.txid);
+        let answer = json!({ "source": source });
+        let database = number;
+        self.asked.push(Asked { database, repository, lineage, txid, answer, conversation });
         self.answer();
     }
 
@@ -93,6 +102,17 @@ impl Engine<'_> {
                 None => return true,
             }
             false
+        });
+    }
+
+    /// A database has this lineage now: who waits for a point of another one waits in vain.
+    pub(super) fn refuse_former(&mut self, number: usize, lineage: LineageId) {
+        self.asked.retain(|asked| {
+            let former = asked.database == number && asked.lineage != lineage;
+            if former {
+                asked.conversation.refuse("a new lineage began meanwhile");
+            }
+            !former
         });
     }
 

@@ -1,6 +1,6 @@
 //! What the starter and the uploaders tell.
 
-use lifeboat_repository::DatabaseAddress;
+use lifeboat_repository::{DatabaseAddress, LineageId};
 
 use super::Engine;
 use super::slot::Phase;
@@ -27,13 +27,18 @@ impl Engine<'_> {
     fn ready(&mut self, number: usize, mut replica: Box<Replica>) {
         let slot = &mut self.databases[number];
         for (way, lane) in slot.ways.iter_mut().zip(&self.repositories) {
-            if let (Some(stored), Some(id)) = (way.stored.take(), &lane.id) {
-                replica.captures.reached(id, stored);
+            let stored = way.stored.take();
+            if let (Some((lineage, position)), Some(id)) = (stored, &lane.id)
+                && lineage == replica.captures.state.lineage
+            {
+                replica.captures.reached(id, position);
             }
         }
         slot.spread = replica.captured().0;
+        let lineage = replica.captures.state.lineage;
         slot.phase = Phase::Following(replica);
         slot.next = Some(std::time::Instant::now());
+        self.refuse_former(number, lineage);
         (0..self.repositories.len()).for_each(|repository| self.attach(number, repository));
     }
 
@@ -61,6 +66,17 @@ impl Engine<'_> {
         if let Some(uploader) = self.uploaders.get(repository) {
             let _ = uploader.send(Order::Attach(Box::new(attach)));
         }
+        // What it holds it tells anew: the numbers of another lineage say nothing of this one.
+        let way = &mut self.databases[number].ways[repository];
+        (way.attached, way.protected) = (false, None);
+    }
+
+    /// Whether a database has another lineage by now than the one that an uploader tells of.
+    fn is_former(&self, number: usize, lineage: LineageId) -> bool {
+        match &self.databases[number].phase {
+            Phase::Following(replica) => replica.captures.state.lineage != lineage,
+            _ => false,
+        }
     }
 
     fn learn(&mut self, repository: usize, news: UploadNews) {
@@ -69,6 +85,7 @@ impl Engine<'_> {
             UploadNews::Opened { id, location } => {
                 let lane = &mut self.repositories[repository];
                 (lane.id, lane.location) = (Some(id), location);
+                self.works(None, repository);
                 for number in 0..self.databases.len() {
                     self.attach(number, repository);
                 }
@@ -83,27 +100,28 @@ impl Engine<'_> {
                 }
                 self.answer();
             }
-            UploadNews::Working { database } => {
-                let (name, trouble) = self.trouble(database, repository);
-                if trouble.take().is_some() {
-                    let (database, repository) = (name.as_deref(), Some(location.as_str()));
-                    self.events.event(&Event::Working { database, repository });
-                }
-            }
-            UploadNews::Attached { database, position, time } => {
+            UploadNews::Working { database } => self.works(database, repository),
+            UploadNews::Attached { database, lineage, .. }
+            | UploadNews::Stored { database, lineage, .. }
+                if self.is_former(database, lineage) => {}
+            UploadNews::Attached { database, position, time, .. } => {
+                self.works(None, repository);
+                self.works(Some(database), repository);
                 let way = &mut self.databases[database].ways[repository];
                 way.attached = true;
                 way.protected = Some((position.txid, time));
                 self.answer();
             }
-            UploadNews::Stored { database, name, position, sent_bytes } => {
+            UploadNews::Stored { database, lineage, name, position, sent_bytes } => {
+                self.works(None, repository);
+                self.works(Some(database), repository);
                 let slot = &mut self.databases[database];
                 let way = &mut slot.ways[repository];
                 way.protected = Some((position.txid, name.time));
                 let id = self.repositories[repository].id.as_deref().unwrap_or_default();
                 match &mut slot.phase {
                     Phase::Following(replica) => replica.captures.reached(id, position),
-                    _ => way.stored = Some(position),
+                    _ => way.stored = Some((lineage, position)),
                 }
                 self.events.event(&Event::Protected {
                     database: &slot.target.name,
@@ -123,6 +141,17 @@ impl Engine<'_> {
                 });
                 self.store(database, repository);
             }
+        }
+    }
+
+    /// A repository works, with all that failed or with one database. What came through shows it as
+    /// well as an uploader that says so: one that was told to begin anew, or to end, knows of no failure.
+    fn works(&mut self, database: Option<usize>, repository: usize) {
+        let location = self.repositories[repository].location.clone();
+        let (name, trouble) = self.trouble(database, repository);
+        if trouble.take().is_some() {
+            let (database, repository) = (name.as_deref(), Some(location.as_str()));
+            self.events.event(&Event::Working { database, repository });
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lifeboat_ltx::Txid;
-use lifeboat_repository::Time;
+use lifeboat_repository::{LineageId, Time};
 
 use crate::DatabaseTarget;
 use crate::replicate::replica::Replica;
@@ -59,8 +59,8 @@ pub(super) struct Way {
     /// The last transaction that the repository holds, and when it was captured.
     pub(super) protected: Option<(Txid, Time)>,
     pub(super) trouble: Option<String>,
-    /// What was stored while the starter had the database.
-    pub(super) stored: Option<Position>,
+    /// What was stored while the starter had the database, and of which lineage.
+    pub(super) stored: Option<(LineageId, Position)>,
 }
 
 impl Slot {
