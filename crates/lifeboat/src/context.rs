@@ -164,7 +164,7 @@ impl Context {
     /// The repositories that are meant, by their numbers; a default one is made if it is not there.
     ///
     /// One that cannot be reached now may be reached later. But if there is none at all where each of
-    /// them should be, that is an error.
+    /// them should be, and none of them was ever used, that is an error.
     pub(crate) fn make_repositories(&self, progress: &dyn Progress) -> Result<Vec<Chosen>> {
         let chosen = self.every_chosen().into_iter().collect::<Result<Vec<_>>>()?;
         let mut missing = None;
@@ -175,7 +175,13 @@ impl Context {
                 self.open_one_of_several(number)
             };
             match opened {
-                Err(error) if error.is_no_repository() => missing = missing.or(Some(error)),
+                Err(error) if error.is_no_repository() => {
+                    let location = one.location.path().display().to_string();
+                    if self.state.has_used(&location)? {
+                        return Ok(chosen);
+                    }
+                    missing = missing.or(Some(error));
+                }
                 Err(_) => return Ok(chosen),
                 Ok(opened) => {
                     opened.note_first_use(progress)?;

@@ -124,6 +124,16 @@ impl StateDirectory {
         Ok(false)
     }
 
+    /// Whether a repository at this location was used before.
+    pub(crate) fn has_used(&self, location: &str) -> Result<bool> {
+        for id in self.repository_ids()? {
+            if self.repository(&id)?.location == location {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Where the states of databases are, one directory each.
     pub(crate) fn databases(&self) -> PathBuf {
         self.path.join("databases")

@@ -258,6 +258,36 @@ fn a_repository_that_is_away_catches_up() {
     }
 }
 
+/// What is captured then waits in the spool; a repository that was never there is a mistake of the user's.
+#[test]
+fn a_start_while_the_only_repository_is_away() {
+    let machine = Machine::new();
+    machine.create("wal", 10);
+    let (place, away) = (machine.path("r"), machine.path("away"));
+    let context = machine.context_of(&place.display().to_string());
+    let request = ReplicateRequest {
+        sources: Request { sources: vec!["app.db".to_owned()] },
+        interval: None,
+        take_over: false,
+        once: true,
+    };
+    let run = || replicate(&context, &request, &Stop::new().unwrap(), &Silent, &Silent);
+    assert!(run().unwrap_err().to_string().contains("no repository"));
+    context.init(&Silent).unwrap();
+    assert!(run().unwrap().problems.is_empty());
+    fs::rename(&place, &away).unwrap();
+    machine.change(2);
+    beside(&context, &["app.db"], |log| {
+        wait_for("a capture", || log.count("Captured") > 0);
+        machine.change(3);
+        wait_for("another", || log.count("Captured") > 1);
+        fs::rename(&away, &place).unwrap();
+        wait_for("the repository", || log.count("Protected") > 1);
+    });
+    is_protected(&context, &machine.database());
+    is_sound(&context);
+}
+
 /// Points are dropped and not the database: a repository that was away for too long gets what it lacks as
 /// one file.
 #[test]

@@ -94,9 +94,13 @@ impl Engine<'_> {
         }
     }
 
-    /// Something happened to a database that is not looked at now.
+    /// Something happened to a database.
+    ///
+    /// It may be the beginning of a commit: the last write to the WAL comes before others see the commit,
+    /// and after a sync that may take its time. So it is looked at for a while from here on.
     fn stir(&mut self, number: usize) {
         let slot = &mut self.databases[number];
+        slot.stirred = Some(Instant::now());
         if slot.next.is_none() && matches!(slot.phase, Phase::Following(_)) {
             slot.next = Some(Instant::now());
         }

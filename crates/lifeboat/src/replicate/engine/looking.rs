@@ -84,7 +84,9 @@ impl Engine<'_> {
             self.events
                 .event(&Event::Working { database: Some(&slot.target.name), repository: None });
         }
-        let rests = slot.watched && replica.is_quiet_for(self.limits.idle);
+        let idle = self.limits.idle;
+        let is_still = slot.stirred.is_none_or(|stirred| stirred.elapsed() >= idle);
+        let rests = slot.watched && is_still && replica.is_quiet_for(idle);
         if rests {
             replica.rest();
         }
@@ -96,7 +98,7 @@ impl Engine<'_> {
 
     pub(super) fn failed(&mut self, number: usize, error: &Error) {
         let slot = &mut self.databases[number];
-        slot.next = Some(slot.retry());
+        slot.next = Some(slot.retry(error));
         // What is in the spool is taken up again from there.
         if let Phase::Following(replica) = &mut slot.phase {
             let _ = replica.captures.save();

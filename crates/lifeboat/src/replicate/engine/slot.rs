@@ -5,12 +5,15 @@ use std::time::{Duration, Instant};
 use lifeboat_ltx::Txid;
 use lifeboat_repository::{LineageId, Time};
 
-use crate::DatabaseTarget;
 use crate::replicate::replica::Replica;
 use crate::state::Position;
+use crate::{DatabaseTarget, Error};
 
 /// How often a database that cannot be read is tried again, at first and at most.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// How often one that another process works on is tried again.
+const BUSY: Duration = Duration::from_millis(300);
 
 /// A database.
 pub(super) struct Slot {
@@ -23,6 +26,8 @@ pub(super) struct Slot {
     /// Failures one after the other.
     pub(super) failures: u32,
     pub(super) trouble: Option<String>,
+    /// When it was last noticed that its files change.
+    pub(super) stirred: Option<Instant>,
     /// Whether somebody tells when its files change.
     pub(super) watched: bool,
     /// The last transaction that the uploaders know of.
@@ -77,6 +82,7 @@ impl Slot {
             next: Some(Instant::now()),
             failures: 0,
             trouble: None,
+            stirred: None,
             watched,
             spread: None,
             looked: false,
@@ -84,8 +90,13 @@ impl Slot {
         }
     }
 
-    /// When to try again, after one more failure.
-    pub(super) fn retry(&mut self) -> Instant {
+    /// When to try again, after one more failure. What another process of ours does with the database is
+    /// over soon.
+    pub(super) fn retry(&mut self, error: &Error) -> Instant {
+        if matches!(error, Error::Busy { .. }) {
+            self.failures = self.failures.max(1);
+            return Instant::now() + BUSY;
+        }
         let wait = RETRY.0 * 2_u32.saturating_pow(self.failures.min(16));
         self.failures = self.failures.saturating_add(1);
         Instant::now() + wait.min(RETRY.1)
