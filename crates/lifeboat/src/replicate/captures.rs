@@ -33,8 +33,8 @@ pub(super) struct Captures {
     /// Whether the page array lacks a capture that is in the spool: then nothing may be saved, and the
     /// next start takes the capture over from there.
     torn: bool,
-    /// When something was last captured.
-    pub(super) changed: Instant,
+    /// When something was last captured; `None`: not since this process looks after it.
+    pub(super) changed: Option<Instant>,
 }
 
 /// What a look at a database brought.
@@ -72,8 +72,7 @@ impl Captures {
         };
         let Ok(array) = PageArray::open(&files.pages()) else { return Ok(Err(files)) };
         let waiting = files.spool().waiting()?.into();
-        let changed = Instant::now();
-        Ok(Ok(Self { files, state, array, waiting, unsaved: false, torn: false, changed }))
+        Ok(Ok(Self { files, state, array, waiting, unsaved: false, torn: false, changed: None }))
     }
 
     /// Captures what a pinned state has that the last capture had not.
@@ -169,7 +168,7 @@ impl Captures {
         self.torn = true;
         self.waiting.push_back(spooled);
         self.unsaved = true;
-        self.changed = Instant::now();
+        self.changed = Some(Instant::now());
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use self::asked::Asked;
+use self::finding::Kind;
 use self::slot::{Lane, Slot};
 use super::control::{Control, Conversation};
 use super::event::{Event, Events};
@@ -44,8 +45,8 @@ pub(super) struct Engine<'a> {
     watch: Watch,
     databases: Vec<Slot>,
     repositories: Vec<Lane>,
-    /// Databases by the paths of their files, and whether that is only a companion.
-    paths: HashMap<PathBuf, (usize, bool)>,
+    /// Databases by the paths of their files.
+    paths: HashMap<PathBuf, (usize, Kind)>,
     /// Directories in which databases may appear.
     directories: Vec<PathBuf>,
     /// When to look for new databases.

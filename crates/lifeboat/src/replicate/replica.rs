@@ -165,7 +165,7 @@ impl Replica {
 
     /// Whether nothing changed for so long.
     pub(super) fn is_quiet_for(&self, time: Duration) -> bool {
-        self.captures.changed.elapsed() >= time
+        self.captures.changed.is_none_or(|changed| changed.elapsed() >= time)
     }
 }
 

@@ -13,16 +13,30 @@ use crate::{DatabaseTarget, Interval, Silent};
 /// How long a directory is let alone in which something new appeared: it may just be made.
 const SETTLE: Duration = Duration::from_millis(500);
 
+/// What a file is to a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The database itself.
+    Database,
+    /// Its WAL.
+    Wal,
+    /// What tells nothing: readers write to the index of the WAL too, and who writes to a journal
+    /// writes to the database as well.
+    Aside,
+}
+
+/// The files of a database, by the ends of their names.
+const COMPANIONS: [(&str, Kind); 4] =
+    [("", Kind::Database), ("-wal", Kind::Wal), ("-shm", Kind::Aside), ("-journal", Kind::Aside)];
+
 impl Engine<'_> {
     /// Takes a database in.
     pub(super) fn join(&mut self, target: DatabaseTarget) {
         let number = self.databases.len();
-        for (suffix, is_companion) in
-            [("", false), ("-wal", true), ("-shm", true), ("-journal", true)]
-        {
+        for (suffix, kind) in COMPANIONS {
             let mut path = target.path.clone().into_os_string();
             path.push(suffix);
-            self.paths.insert(path.into(), (number, is_companion));
+            self.paths.insert(path.into(), (number, kind));
         }
         let watched = target.path.parent().is_some_and(|directory| self.watch.add(directory));
         self.events.event(&Event::Joined { database: &target.name, path: &target.path });
@@ -68,14 +82,15 @@ impl Engine<'_> {
         for noticed in self.watch.read() {
             match noticed {
                 Noticed::Written(path) => match self.paths.get(&path) {
-                    Some((number, _)) => self.stir(*number),
+                    Some((number, Kind::Database | Kind::Wal)) => self.stir(*number),
+                    Some((_, Kind::Aside)) => {}
                     None => self.find_in(&path),
                 },
                 Noticed::Named(path) => match self.paths.get(&path) {
+                    Some((number, Kind::Database)) => self.stir(*number),
                     // A reader of ours makes an empty WAL and removes it: only what is written there
                     // tells of a commit.
-                    Some((_, true)) => {}
-                    Some((number, false)) => self.stir(*number),
+                    Some((_, Kind::Wal | Kind::Aside)) => {}
                     None => self.find_in(&path),
                 },
                 Noticed::Gone(directory) => {
