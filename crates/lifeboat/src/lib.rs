@@ -64,6 +64,7 @@ mod forget;
 mod key;
 mod lease;
 mod location;
+mod mount;
 mod names;
 mod opened;
 mod password;

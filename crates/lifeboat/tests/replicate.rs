@@ -258,6 +258,41 @@ fn a_repository_that_is_away_catches_up() {
     }
 }
 
+/// One repository gets every capture, the other gathers them: fewer objects, the same end.
+#[test]
+fn a_repository_may_have_its_own_interval() {
+    let (machine, _) = with_two_repositories("");
+    let path = machine.path("lifeboat.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen("[repository.two]", "[repository.two]\ninterval = '1s'", 1))
+        .unwrap();
+    let context = of(&machine, None);
+    machine.create("wal", 20);
+    beside(&context, &["app.db"], |log| {
+        let count = || log.count("Captured");
+        wait_for("both bases", || {
+            only_if(&context) && only(&context).repositories.iter().all(|one| one.points == Some(1))
+        });
+        for row in 1..16 {
+            let before = count();
+            machine.change(row);
+            wait_for("a capture", || count() > before);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        wait_for("both", || only(&context).spool_files == 0);
+        let points: Vec<_> = only(&context).repositories.iter().map(|one| one.points).collect();
+        assert!(
+            points[0].min(points[1]) < points[0].max(points[1]).map(|most| most / 2),
+            "{points:?}"
+        );
+    });
+    for name in ["one", "two"] {
+        let context = of(&machine, Some(name));
+        is_protected(&context, &machine.database());
+        is_sound(&context);
+    }
+}
+
 /// What is captured then waits in the spool; a repository that was never there is a mistake of the user's.
 #[test]
 fn a_start_while_the_only_repository_is_away() {
@@ -412,6 +447,26 @@ fn databases_join_a_watched_directory() {
         wait_for("the fourth", || known(4)(&context));
         assert_eq!(log.count("Joined"), 4);
     });
+}
+
+/// One that is missing is told, and keeps nobody else from being protected.
+#[test]
+fn a_database_that_is_missing_may_come() {
+    let machine = Machine::new();
+    machine.create("wal", 3);
+    let context = machine.context();
+    let missing = machine.path("later.db");
+    let report = beside(&context, &["app.db", "later.db"], |log| {
+        assert!(!missing.exists());
+        wait_for("that it is missed", || log.count("Failing") > 0);
+        let connection = Connection::open(&missing).unwrap();
+        connection.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES (1)").unwrap();
+        wait_for("it", || log.count("Joined") == 2);
+        wait_for("both", || status(&context).unwrap().len() == 2);
+        is_protected(&context, &missing);
+    });
+    // That it was missing at first is said at the end, too.
+    assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
 }
 
 /// What applications and people do to a database's file.

@@ -11,6 +11,7 @@ use super::access::{closed_directory, owner_and_mode, user};
 use super::finding::{Area, Diagnosis, Examination};
 use super::journal::Companions;
 use super::{integrity, journal, mount, room, store};
+use crate::mount::mount_of;
 use crate::{Context, Progress, size};
 
 /// Free pages are worth a VACUUM from this share of a database on …
@@ -70,8 +71,7 @@ pub(super) fn examine(
     patient.vitals = Some(vitals);
     examination.add(judge_pages(&state, vitals.size_bytes));
     examination.add(journal::examine(&state, companions));
-    examination
-        .add(mount::mount_of(&real).map(|mount| mount::judge(&mount.kind, vitals.journal_mode)));
+    examination.add(mount_of(&real).map(|mount| mount::judge(&mount.kind, vitals.journal_mode)));
     if let Some(directory) = real.parent() {
         examination.add([room::examine(directory, vitals.size_bytes, "a restore beside it")]);
     }

@@ -118,6 +118,9 @@ impl Engine<'_> {
                 Error::usage("nothing to replicate", "name a database: lifeboat replicate PATH")
             }));
         }
+        if !found.failures.is_empty() {
+            self.find_later();
+        }
         found.targets.into_iter().for_each(|target| self.join(target));
         self.watch_directories();
         while !(self.stop.is_set() || self.once && self.is_done()) {

@@ -6,12 +6,16 @@ use std::time::{Duration, Instant};
 use super::Engine;
 use super::slot::{Phase, Slot};
 use crate::discover::find;
+use crate::mount::mount_of;
 use crate::replicate::event::Event;
 use crate::replicate::watch::Noticed;
 use crate::{DatabaseTarget, Interval, Silent};
 
 /// How long a directory is let alone in which something new appeared: it may just be made.
 const SETTLE: Duration = Duration::from_millis(500);
+
+/// How often a database is looked for that was asked for and is not there.
+const MISSING: Duration = Duration::from_secs(2);
 
 /// What a file is to a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +42,9 @@ impl Engine<'_> {
             path.push(suffix);
             self.paths.insert(path.into(), (number, kind));
         }
-        let watched = target.path.parent().is_some_and(|directory| self.watch.add(directory));
+        let directory = target.path.parent();
+        let shared = mount_of(&target.path).is_some_and(|mount| mount.is_shared());
+        let watched = !shared && directory.is_some_and(|directory| self.watch.add(directory));
         self.events.event(&Event::Joined { database: &target.name, path: &target.path });
         let configured = self.context.config().databases.get(&target.name);
         let interval = configured.and_then(|database| database.replicate).map(Interval::get);
@@ -69,7 +75,10 @@ impl Engine<'_> {
             return;
         }
         self.find_again = None;
-        let Ok(found) = find(self.context, self.request, &Silent) else { return };
+        let Ok(found) = find(self.context, self.request, &Silent) else { return self.find_later() };
+        if !found.failures.is_empty() {
+            self.find_later();
+        }
         for target in found.targets {
             if !self.paths.contains_key(&target.path) {
                 self.join(target);
@@ -121,8 +130,14 @@ impl Engine<'_> {
         }
     }
 
+    /// What was asked for and is not there may come.
+    pub(super) fn find_later(&mut self) {
+        self.find_again.get_or_insert(Instant::now() + MISSING);
+    }
+
     fn find_soon(&mut self) {
-        self.find_again.get_or_insert(Instant::now() + SETTLE);
+        let soon = Instant::now() + SETTLE;
+        self.find_again = Some(self.find_again.map_or(soon, |at| at.min(soon)));
     }
 
     /// Looks for new databases if `path` is where some may appear.

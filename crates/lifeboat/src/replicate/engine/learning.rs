@@ -4,10 +4,14 @@ use lifeboat_repository::{DatabaseAddress, LineageId};
 
 use super::Engine;
 use super::slot::Phase;
+use crate::Error;
 use crate::error::chain;
 use crate::replicate::event::Event;
 use crate::replicate::message::{Attach, Message, Order, UploadNews};
 use crate::replicate::replica::Replica;
+
+/// How often a repository is brought up before that is taken for a failure.
+const MOST_IN_A_ROW: u32 = 3;
 
 impl Engine<'_> {
     pub(super) fn take_messages(&mut self) {
@@ -108,7 +112,7 @@ impl Engine<'_> {
                 self.works(None, repository);
                 self.works(Some(database), repository);
                 let way = &mut self.databases[database].ways[repository];
-                way.attached = true;
+                (way.attached, way.lacked) = (true, 0);
                 way.protected = Some((position.txid, time));
                 self.answer();
             }
@@ -133,13 +137,21 @@ impl Engine<'_> {
                 self.answer();
             }
             UploadNews::Lacks { database, reason } => {
-                let name = &self.databases[database].target.name;
+                let slot = &mut self.databases[database];
+                let name = slot.target.name.clone();
                 self.events.event(&Event::Lacking {
-                    database: name,
+                    database: &name,
                     repository: &location,
                     reason: &reason,
                 });
-                self.store(database, repository);
+                let way = &mut slot.ways[repository];
+                way.lacked = way.lacked.saturating_add(1);
+                if way.lacked <= MOST_IN_A_ROW {
+                    return self.store(database, repository);
+                }
+                // It does not help: that is a failure, and tried again as one.
+                way.lacked = 0;
+                self.failed(database, &Error::Replication { name, problem: reason });
             }
         }
     }

@@ -13,6 +13,8 @@ use crate::replicate::message::{Order, Start};
 /// How often the state is saved while captures go on, and the spool cleared of what nobody lacks.
 const SAVE: Duration = Duration::from_secs(5);
 
+/// How often a database at rest is looked at where nobody tells when it is written to.
+const UNWATCHED: Duration = Duration::from_secs(10);
 /// A look may take this part of the time at most.
 const MOST_OF_THE_TIME: u32 = 10;
 
@@ -86,14 +88,15 @@ impl Engine<'_> {
         }
         let idle = self.limits.idle;
         let is_still = slot.stirred.is_none_or(|stirred| stirred.elapsed() >= idle);
-        let rests = slot.watched && is_still && replica.is_quiet_for(idle);
+        let rests = is_still && replica.is_quiet_for(idle);
         if rests {
             replica.rest();
         }
         // One that must be read as a whole, because it has a rollback journal, is not read all the time.
         let pause = slot.interval.max(took * MOST_OF_THE_TIME);
         let pause = replica.pause(&self.limits).map_or(pause, |most| pause.min(most));
-        slot.next = (!rests).then(|| Instant::now() + pause);
+        let pause = if rests { pause.max(UNWATCHED) } else { pause };
+        slot.next = (!rests || !slot.watched).then(|| Instant::now() + pause);
     }
 
     pub(super) fn failed(&mut self, number: usize, error: &Error) {

@@ -61,6 +61,8 @@ pub(super) struct Lane {
 pub(super) struct Way {
     /// Whether the uploader can go on from the spool.
     pub(super) attached: bool,
+    /// How often in a row it could not.
+    pub(super) lacked: u32,
     /// The last transaction that the repository holds, and when it was captured.
     pub(super) protected: Option<(Txid, Time)>,
     pub(super) trouble: Option<String>,
