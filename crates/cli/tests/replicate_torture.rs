@@ -235,7 +235,8 @@ impl Torture {
         let until = Instant::now() + PATIENCE;
         loop {
             let known = status(&context);
-            let follows = |one: &DatabaseStatus| one.activity == Activity::Following;
+            let follows =
+                |one: &DatabaseStatus| matches!(one.activity, Activity::Following | Activity::Idle);
             if known.as_ref().is_ok_and(|known| known.iter().any(follows)) {
                 return;
             }

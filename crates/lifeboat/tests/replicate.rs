@@ -188,6 +188,10 @@ fn only_if(context: &Context) -> bool {
     status(context).unwrap().iter().any(|database| database.txid.is_some())
 }
 
+fn is_followed(context: &Context) -> bool {
+    matches!(only(context).activity, Activity::Following | Activity::Idle)
+}
+
 /// The same again: nothing is captured, no base is stored, and it goes on from any end.
 #[test]
 fn a_new_start_goes_on() {
@@ -493,7 +497,7 @@ fn a_database_may_be_replaced_beneath() {
         wait_for("that it is missed", || log.count("Failing") > 0);
         machine.create("wal", 3);
         wait_for("that it works again", || log.count("Working") > 0);
-        wait_for("that it is followed", || only(&context).activity == Activity::Following);
+        wait_for("that it is followed", || is_followed(&context));
         is_protected(&context, &path);
         // Another journal, and another page size: that takes a new lineage.
         let lineage = only(&context).lineage;
@@ -515,7 +519,7 @@ fn a_database_may_be_replaced_beneath() {
                 && standing.lineage != lineage
                 && standing.repositories[0].protected_txid.is_some()
         });
-        wait_for("that it is followed", || only(&context).activity == Activity::Following);
+        wait_for("that it is followed", || is_followed(&context));
         is_protected(&context, &path);
     });
     is_sound(&context);
