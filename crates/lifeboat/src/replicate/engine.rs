@@ -104,19 +104,20 @@ impl<'a> Engine<'a> {
 impl Engine<'_> {
     /// Works until it is told to stop, or, for `once`, until all was captured.
     pub(super) fn run(mut self) -> Result<ReplicateReport> {
+        if self.request.sources.is_empty() && self.context.config().databases.is_empty() {
+            return Err(nothing_to_replicate());
+        }
         let found = find(self.context, self.request, &Silent)?;
+        if found.targets.is_empty() {
+            let first = found.failures.into_iter().next().map(|failure| failure.error);
+            return Err(first.unwrap_or_else(nothing_to_replicate));
+        }
         let mut problems = Vec::new();
         for failure in &found.failures {
             let error = chain(&failure.error);
             let database = Some(failure.source.as_str());
             self.events.event(&Event::Failing { database, repository: None, error: &error });
             problems.push(error);
-        }
-        if found.targets.is_empty() {
-            let first = found.failures.into_iter().next().map(|failure| failure.error);
-            return Err(first.unwrap_or_else(|| {
-                Error::usage("nothing to replicate", "name a database: lifeboat replicate PATH")
-            }));
         }
         if !found.failures.is_empty() {
             self.find_later();
@@ -185,4 +186,11 @@ impl Engine<'_> {
         }
         self.save();
     }
+}
+
+fn nothing_to_replicate() -> Error {
+    Error::usage(
+        "nothing to replicate",
+        "name a database: lifeboat replicate PATH, or put [database.NAME] into lifeboat.toml",
+    )
 }
