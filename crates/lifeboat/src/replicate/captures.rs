@@ -71,6 +71,7 @@ impl Captures {
             Err(error) => return Err(error),
         };
         let Ok(array) = PageArray::open(&files.pages()) else { return Ok(Err(files)) };
+        files.spool().sweep()?;
         let waiting = files.spool().waiting()?.into();
         Ok(Ok(Self { files, state, array, waiting, unsaved: false, torn: false, changed: None }))
     }

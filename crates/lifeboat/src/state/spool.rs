@@ -52,29 +52,33 @@ impl Spool {
         Self { directory }
     }
 
-    /// What waits, from the oldest to the newest transaction.
+    /// What waits, from the oldest to the newest transaction; nothing is changed.
+    ///
+    /// What was merged, or captured again after an error, and could not be removed is left out.
     pub(crate) fn waiting(&self) -> Result<Vec<Spooled>> {
+        Ok(needed(self.files()?))
+    }
+
+    /// Removes the files that [`waiting`](Self::waiting) leaves out. For the owner of the spool alone.
+    pub(crate) fn sweep(&self) -> Result<()> {
+        let waiting = self.waiting()?;
+        let mut files = self.files()?;
+        files.retain(|file| !waiting.contains(file));
+        files.iter().try_for_each(Spooled::remove)
+    }
+
+    fn files(&self) -> Result<Vec<Spooled>> {
         let failed = || Error::file("read", &self.directory);
         let entries = match std::fs::read_dir(&self.directory) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(failed()(error)),
         };
-        let mut waiting = Vec::new();
+        let mut files = Vec::new();
         for entry in entries {
-            let path = entry.map_err(failed())?.path();
-            waiting.extend(Spooled::at(path)?);
+            files.extend(Spooled::at(entry.map_err(failed())?.path())?);
         }
-        waiting.sort_by_key(|spooled| (spooled.max, spooled.min));
-        // What was merged may not have been removed yet.
-        let merged = |one: &Spooled| {
-            let covers = |other: &Spooled| other.min <= one.min && one.max <= other.max;
-            waiting.iter().any(|other| other != one && covers(other))
-        };
-        let (gone, waiting): (Vec<Spooled>, Vec<Spooled>) =
-            waiting.clone().into_iter().partition(merged);
-        gone.iter().try_for_each(Spooled::remove)?;
-        Ok(waiting)
+        Ok(files)
     }
 
     /// Makes one file of captures that follow each other.
@@ -134,7 +138,12 @@ impl Spooled {
     fn at(path: PathBuf) -> Result<Option<Self>> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let Some((min, max, time)) = parse(&name) else { return Ok(None) };
-        let bytes = path.metadata().map_err(Error::file("look at", &path))?.len();
+        let bytes = match path.metadata() {
+            Ok(file) => file.len(),
+            // The owner of the spool has removed it just now.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::file("look at", &path)(error)),
+        };
         Ok(Some(Self { min, max, time, bytes, path }))
     }
 
@@ -204,6 +213,21 @@ impl Spooled {
     }
 }
 
+/// In order, without those whose transactions a later one has, too.
+fn needed(mut files: Vec<Spooled>) -> Vec<Spooled> {
+    files.sort_by_key(|file| (file.max, std::cmp::Reverse(file.min), file.time));
+    let mut least = None;
+    let mut needed: Vec<Spooled> = Vec::new();
+    for file in files.into_iter().rev() {
+        if least.is_none_or(|least| file.min < least) {
+            least = Some(file.min);
+            needed.push(file);
+        }
+    }
+    needed.reverse();
+    needed
+}
+
 fn parse(name: &str) -> Option<(Txid, Txid, Time)> {
     let mut fields = name.strip_suffix(".ltx")?.splitn(3, '-');
     let (min, max) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
@@ -212,4 +236,39 @@ fn parse(name: &str) -> Option<(Txid, Txid, Time)> {
 
 fn damaged(path: &Path, detail: impl Into<String>) -> Error {
     Error::State { path: path.to_owned(), detail: detail.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use lifeboat_ltx::Txid;
+    use lifeboat_repository::Time;
+
+    use super::{Spooled, needed};
+
+    #[test]
+    fn of_files_with_the_same_transactions_the_later_and_wider_one_counts() {
+        type Files = &'static [(u64, u64, i64)];
+        let cases: &[(Files, Files)] = &[
+            (&[], &[]),
+            (&[(3, 3, 3), (1, 1, 1), (2, 2, 2)], &[(1, 1, 1), (2, 2, 2), (3, 3, 3)]),
+            // Merged.
+            (&[(1, 1, 1), (2, 2, 2), (3, 3, 3), (2, 3, 3)], &[(1, 1, 1), (2, 3, 3)]),
+            (&[(1, 4, 4), (2, 2, 2), (5, 5, 5)], &[(1, 4, 4), (5, 5, 5)]),
+            // Captured again, after the first could not be made durable.
+            (&[(1, 1, 1), (2, 2, 2), (2, 2, 7)], &[(1, 1, 1), (2, 2, 7)]),
+        ];
+        for (files, expected) in cases {
+            let txid = |number| Txid::new(number).unwrap();
+            let files = files.iter().map(|&(min, max, time)| Spooled {
+                min: txid(min),
+                max: txid(max),
+                time: Time::from_millis(time),
+                bytes: 1,
+                path: "x".into(),
+            });
+            let found = needed(files.collect());
+            let found = found.iter().map(|one| (one.min.get(), one.max.get(), one.time.millis()));
+            assert_eq!(found.collect::<Vec<_>>(), *expected);
+        }
+    }
 }
