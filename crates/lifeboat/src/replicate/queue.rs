@@ -1,11 +1,14 @@
 //! What one repository lacks of one database.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifeboat_repository::LtxName;
+use lifeboat_storage::{LocalStorage, Storage};
 
 use super::message::Attach;
+use crate::Result;
 use crate::capture::take::{LEVEL_CAPTURE, LEVEL_MERGED};
 use crate::state::Spooled;
 
@@ -41,6 +44,8 @@ pub(super) struct Queue {
     /// Failures since the last success, and when to try again.
     pub(super) failures: u32,
     pub(super) not_before: Option<Instant>,
+    /// Kept open: which of its directories are durable it need find out once only.
+    outbox: Option<Arc<dyn Storage>>,
 }
 
 impl Queue {
@@ -55,7 +60,17 @@ impl Queue {
             lease: None,
             failures: 0,
             not_before: None,
+            outbox: None,
         }
+    }
+
+    /// Where sealed objects wait.
+    pub(super) fn outbox(&mut self) -> Result<Arc<dyn Storage>> {
+        if let Some(outbox) = &self.outbox {
+            return Ok(outbox.clone());
+        }
+        let outbox: Arc<dyn Storage> = Arc::new(LocalStorage::create(&self.attach.outbox)?);
+        Ok(self.outbox.insert(outbox).clone())
     }
 
     /// Leaves out what the repository holds already; whether the rest goes on from there.

@@ -4,13 +4,13 @@
 //! A file is sealed into an outbox, noted in the ledger, sent, and removed from the outbox. What was
 //! cut short is begun again from the outbox, with the same bytes.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
+use lifeboat_ltx::Txid;
 use lifeboat_repository::{LtxName, Repository, Time};
-use lifeboat_storage::{LocalStorage, Storage};
+use lifeboat_storage::Storage;
 
 use super::message::{Message, Order, UploadNews};
 use super::queue::{Queue, Standing};
@@ -143,7 +143,7 @@ impl Uploader<'_> {
     /// Sends what an earlier process left, and finds out whether the rest can go on from there.
     fn look(&self, repository: &Repository, queue: &mut Queue) -> Result<()> {
         let database = queue.attach.database;
-        let outbox = LocalStorage::create(&queue.attach.outbox)?;
+        let outbox = queue.outbox()?;
         for outgoing in repository.outgoing(&outbox)? {
             repository.send(&outbox, &outgoing.entry)?;
             outbox.remove(&outgoing.entry.key)?;
@@ -160,15 +160,16 @@ impl Uploader<'_> {
             Some("the repository is ahead of the local state".to_owned())
         } else {
             // What came through before the state knew it.
-            let names: Vec<LtxName> = listing.files.iter().map(|file| file.name).collect();
-            for spooled in &queue.waiting {
-                let there = names.iter().any(|name| {
-                    (name.min, name.max) == (spooled.min, spooled.max) && name.time == spooled.time
-                });
-                let after = spooled.captured()?.checksum;
-                if let (true, Some(checksum)) = (there, after) {
-                    queue.attach.position = Some(Position { txid: spooled.max, checksum });
-                }
+            let there: HashSet<_> = listing.files.iter().map(|file| point_of(&file.name)).collect();
+            let known = queue.attach.position.map(|position| position.txid);
+            let came_through = queue.waiting.iter().rev().find(|spooled| {
+                Some(spooled.max) > known
+                    && there.contains(&(spooled.min, spooled.max, spooled.time))
+            });
+            if let Some(spooled) = came_through
+                && let Some(checksum) = spooled.captured()?.checksum
+            {
+                queue.attach.position = Some(Position { txid: spooled.max, checksum });
             }
             match queue.attach.position {
                 None => Some("the repository does not hold this database yet".to_owned()),
@@ -203,7 +204,7 @@ impl Uploader<'_> {
             queue.standing = Standing::Unknown;
             return Ok(());
         }
-        let outbox: Arc<dyn Storage> = Arc::new(LocalStorage::create(&queue.attach.outbox)?);
+        let outbox = queue.outbox()?;
         let count = queue.batch(self.interval);
         let Some(name) = queue.name(count) else { return Ok(()) };
         let captured = queue.waiting.get(count - 1).map(Spooled::captured).transpose()?;
@@ -277,6 +278,11 @@ impl Uploader<'_> {
         let _ = self.messages.send(Message::Upload { repository: self.repository, news });
         self.wake.ring();
     }
+}
+
+/// What tells a capture from all others of its lineage.
+fn point_of(name: &LtxName) -> (Txid, Txid, Time) {
+    (name.min, name.max, name.time)
 }
 
 /// When to try again, after one more failure.
