@@ -2,24 +2,19 @@
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use lifeboat::Error;
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag::{register, register_conditional_default};
 use signal_hook::low_level::{emulate_default_handler, pipe};
 
 /// Set by the first SIGINT or SIGTERM; the second one ends the program as if nobody had listened.
 pub(crate) fn on_signal() -> Result<Arc<AtomicBool>, Error> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        // In this order: the first signal sets what makes the second one end the program.
-        register_conditional_default(signal, stop.clone())
-            .and_then(|_| register(signal, stop.clone()))
-            .map_err(failed)?;
-    }
+    let set = stop.clone();
+    call_on_signal(move |_| set.store(true, Ordering::Relaxed))?;
     Ok(stop)
 }
 

@@ -192,12 +192,10 @@ impl Context {
         missing.map_or(Ok(chosen), Err)
     }
 
-    /// One of the repositories that are meant, if it can be opened; `None` after the last.
-    pub(crate) fn repository_of_several(
-        &self,
-        number: usize,
-    ) -> Option<Option<OpenRepository<'_>>> {
-        (number < self.every_chosen().len()).then(|| self.open_one_of_several(number).ok())
+    /// Those of the repositories that are meant that can be opened now.
+    pub(crate) fn reachable_repositories(&self) -> Vec<OpenRepository<'_>> {
+        let chosen = self.every_chosen().into_iter().flatten();
+        chosen.filter_map(|chosen| self.open_chosen(chosen).ok()).collect()
     }
 
     /// Opens one of the repositories that are meant.
@@ -205,7 +203,10 @@ impl Context {
         let Some(chosen) = self.every_chosen().into_iter().nth(number) else {
             return Err(Error::usage("no such repository", "name one with --repository"));
         };
-        let chosen = chosen?;
+        self.open_chosen(chosen?)
+    }
+
+    fn open_chosen(&self, chosen: Chosen) -> Result<OpenRepository<'_>> {
         OpenRepository::open(self, self.wrap(chosen.location.open()?), chosen.access)
     }
 
@@ -215,8 +216,7 @@ impl Context {
 
     /// Opens the repository, which must be there.
     pub fn open_repository(&self) -> Result<OpenRepository<'_>> {
-        let chosen = self.chosen()?;
-        OpenRepository::open(self, self.wrap(chosen.location.open()?), chosen.access)
+        self.open_chosen(self.chosen()?)
     }
 
     /// Opens the repository to write to it; the default one is made if it is not there.

@@ -105,29 +105,17 @@ impl StateDirectory {
 
     /// Whether a repository at this location was known whose recipient is pinned: an encrypted one.
     pub(crate) fn has_sealed(&self, location: &str) -> Result<bool> {
-        let directory = self.path.join("repositories");
-        let entries = match std::fs::read_dir(&directory) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(Error::file("read", &directory)(error)),
-        };
-        for entry in entries {
-            let path = entry.map_err(Error::file("read", &directory))?.path();
-            if path.extension().is_none_or(|extension| extension != "json") {
-                continue;
-            }
-            let state = RepositoryState::load(&path)?;
-            if state.location == location && state.recipient.is_some() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        self.has(|state| state.location == location && state.recipient.is_some())
     }
 
     /// Whether a repository at this location was used before.
     pub(crate) fn has_used(&self, location: &str) -> Result<bool> {
+        self.has(|state| state.location == location)
+    }
+
+    fn has(&self, fits: impl Fn(&RepositoryState) -> bool) -> Result<bool> {
         for id in self.repository_ids()? {
-            if self.repository(&id)?.location == location {
+            if fits(&self.repository(&id)?) {
                 return Ok(true);
             }
         }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lifeboat_repository::{DatabaseAddress, Repository, points};
+use lifeboat_repository::{DatabaseAddress, Repository, encode_name, points};
 
+use crate::destination::suffixed;
 use crate::replicate::{Activity, DatabaseStatus, LeaseStatus, Question, RepositoryStatus, ask};
 use crate::state::{DatabaseState, DatabaseStateFile};
-use crate::{Context, OpenRepository, Result};
+use crate::{Context, Result};
 
 /// How long a replication may take to answer: it is never busy for long.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,8 +27,7 @@ pub fn status(context: &Context) -> Result<Vec<DatabaseStatus>> {
             databases.insert(database.name.clone(), database);
         }
     }
-    let opened: Vec<OpenRepository<'_>> =
-        (0..).map_while(|number| context.repository_of_several(number)).flatten().collect();
+    let opened = context.reachable_repositories();
     for database in databases.values_mut() {
         let address = DatabaseAddress::new(&context.host_name(), &database.name)?;
         for repository in &mut database.repositories {
@@ -51,14 +51,11 @@ fn known(context: &Context) -> Result<Vec<DatabaseState>> {
 
 /// One that nobody replicates now.
 fn stopped(context: &Context, state: &DatabaseState) -> Result<DatabaseStatus> {
-    let directory =
-        context.state().databases().join(lifeboat_repository::encode_name(&state.name)?);
+    let directory = context.state().databases().join(encode_name(&state.name)?);
     let waiting = DatabaseStateFile::waiting_at(&directory)?;
     let newest = waiting.last().map(|spooled| (spooled.max, spooled.time));
     let captured = state.captured.txid.map(|txid| (txid, state.captured.time));
     let newest = newest.max(captured);
-    let mut wal = state.path.clone().into_os_string();
-    wal.push("-wal");
     let mut repositories = Vec::new();
     for (id, position) in &state.positions {
         let lacking = || waiting.iter().filter(|spooled| spooled.max > position.txid);
@@ -79,7 +76,7 @@ fn stopped(context: &Context, state: &DatabaseState) -> Result<DatabaseStatus> {
         lineage: Some(state.lineage),
         txid: newest.map(|(txid, _)| txid),
         captured: newest.map(|(_, time)| time),
-        wal_bytes: std::fs::metadata(wal).map_or(0, |wal| wal.len()),
+        wal_bytes: std::fs::metadata(suffixed(&state.path, "-wal")).map_or(0, |wal| wal.len()),
         spool_files: waiting.len() as u64,
         spool_bytes: waiting.iter().map(|spooled| spooled.bytes).sum(),
         repositories,

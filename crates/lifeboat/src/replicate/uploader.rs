@@ -16,6 +16,7 @@ use super::message::{Message, Order, UploadNews};
 use super::queue::{Queue, Standing};
 use super::seal::seal;
 use super::wake::Wake;
+use crate::backoff::backoff;
 use crate::lease::{LEASE_TTL, hold};
 use crate::opened::OpenRepository;
 use crate::state::{Position, Spooled};
@@ -287,9 +288,9 @@ fn point_of(name: &LtxName) -> (Txid, Txid, Time) {
 
 /// When to try again, after one more failure.
 fn next_try(failures: &mut u32) -> Instant {
-    let wait = RETRY.0 * 2_u32.saturating_pow((*failures).min(16));
+    let wait = backoff(RETRY.0, RETRY.1, *failures);
     *failures = failures.saturating_add(1);
-    Instant::now() + wait.min(RETRY.1)
+    Instant::now() + wait
 }
 
 impl Work {

@@ -132,17 +132,13 @@ impl DatabaseStateFile {
 
     /// The name and path that a directory is used for, without locking it.
     pub(crate) fn owner(directory: &Path) -> Result<Option<(String, PathBuf)>> {
-        match load::<DatabaseState>(&directory.join("state.json")) {
-            Ok(state) => Ok(state.map(|state| (state.name, state.path))),
-            // It belongs to nobody any more; a capture says so and begins anew.
-            Err(Error::State { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
+        Ok(Self::peek_at(directory)?.map(|state| (state.name, state.path)))
     }
 
     /// The state in a directory that another process may be using.
     pub(crate) fn peek_at(directory: &Path) -> Result<Option<DatabaseState>> {
         match load(&directory.join("state.json")) {
+            // It belongs to nobody any more; a capture says so and begins anew.
             Err(Error::State { .. }) => Ok(None),
             state => state,
         }

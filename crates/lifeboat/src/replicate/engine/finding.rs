@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Engine;
 use super::slot::{Phase, Slot};
+use crate::destination::suffixed;
 use crate::discover::find;
 use crate::mount::mount_of;
 use crate::replicate::event::Event;
@@ -38,9 +39,7 @@ impl Engine<'_> {
     pub(super) fn join(&mut self, target: DatabaseTarget) {
         let number = self.databases.len();
         for (suffix, kind) in COMPANIONS {
-            let mut path = target.path.clone().into_os_string();
-            path.push(suffix);
-            self.paths.insert(path.into(), (number, kind));
+            self.paths.insert(suffixed(&target.path, suffix), (number, kind));
         }
         let directory = target.path.parent();
         let shared = mount_of(&target.path).is_some_and(|mount| mount.is_shared());

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use lifeboat_ltx::Txid;
 use lifeboat_repository::{LineageId, Time};
 
+use crate::backoff::backoff;
 use crate::replicate::replica::Replica;
 use crate::state::Position;
 use crate::{DatabaseTarget, Error};
@@ -99,9 +100,9 @@ impl Slot {
             self.failures = self.failures.max(1);
             return Instant::now() + BUSY;
         }
-        let wait = RETRY.0 * 2_u32.saturating_pow(self.failures.min(16));
+        let wait = backoff(RETRY.0, RETRY.1, self.failures);
         self.failures = self.failures.saturating_add(1);
-        Instant::now() + wait.min(RETRY.1)
+        Instant::now() + wait
     }
 
     /// Whether it was captured and every repository that can be reached will get it; or cannot be.
