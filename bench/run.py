@@ -4,6 +4,7 @@
 See bench/README.md for what is measured and how.
 """
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -128,6 +129,11 @@ class Bench:
 
     def changes(self, number, first, options):
         self.backup("unchanged", first)
+        with application(self.database):
+            self.newer_file()
+            self.backup("opened by an application", first)
+            self.newer_file()
+            self.backup("unchanged, open in an application", first)
         updated = self.change("update", options.fraction, number + 2)
         step = f"after {updated:,} scattered row updates"
         if number == 0:
@@ -170,6 +176,17 @@ class Bench:
         return {
             column: statistics.median(sample[column] for sample in samples) for column in samples[0]
         }
+
+
+@contextlib.contextmanager
+def application(path):
+    """A database that is in use: it has a WAL with a commit in it, and nobody writes any more."""
+    database = sqlite3.connect(path, isolation_level=None)
+    try:
+        database.execute("UPDATE message SET author = author WHERE id = 1")
+        yield
+    finally:
+        database.close()
 
 
 def figure(value, digits):
