@@ -83,8 +83,8 @@ impl Keeper<'_> {
     }
 
     fn add(&self, lineage: &LineageAddress, file: &LtxFile, stage: &mut Stage) -> Result<()> {
-        let (storage, secrets) = (self.opened.repository().storage(), self.opened.secrets()?);
-        let node = lineage.id().node();
+        let (repository, secrets) = (self.opened.repository(), self.opened.secrets()?);
+        let (storage, node) = (repository.storage(), repository.node_of(lineage));
         let (decoder, reader) = open_ltx(storage, file, node, &HashMap::new(), secrets)?;
         let header = decoder.header();
         if header.range.is_base() {
