@@ -40,8 +40,8 @@ fn a_copy_catches_up() {
 
     home.run(&["follow", "nothing", "--target", "copy.db", "--once"]).fails(
         1,
-        "no backup of nothing of host",
-        "`lifeboat backups` lists what there is",
+        "no database nothing in",
+        "`lifeboat points` lists the databases of this host",
     );
     home.run(&["follow", "app", "--target", "app.db", "--once"]).fails(
         1,

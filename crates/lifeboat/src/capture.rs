@@ -9,6 +9,7 @@ mod facts;
 pub(crate) mod find;
 mod free_name;
 mod lease;
+mod objects;
 mod out;
 mod rebuild;
 mod replicated;
@@ -19,17 +20,15 @@ use std::time::Instant;
 
 use lifeboat_ltx::{Checksum, Txid};
 use lifeboat_repository::{
-    BackupId, DatabaseAddress, DatabaseSource, LineageAddress, LineageId, LtxName, ObjectRef,
-    Repository, Time,
+    BackupId, DatabaseAddress, DatabaseSource, LineageAddress, LineageId, LtxName, Repository, Time,
 };
 use lifeboat_sqlite::{Encoded, Pin, pin};
 
+use self::objects::objects;
 use self::out::Out;
 use self::replicated::capture_replicated;
 use crate::names::directory_of;
-use crate::state::{
-    Captured, DatabaseState, DatabaseStateFile, Facts, Ledger, Pending, Position, Seen,
-};
+use crate::state::{Captured, DatabaseState, DatabaseStateFile, Facts, Pending, Position, Seen};
 use crate::{ChangedBy, DatabaseTarget, Error, Note, OpenRepository, Progress, Result};
 
 /// How to capture.
@@ -74,7 +73,7 @@ pub(crate) fn capture(
     let mut source = capture.store(taken)?;
     opened.repository().write_pin(&lineage, source.txid, backup)?;
     let ledger = files.ledger(&capture.repository_id);
-    source.objects = objects(opened.repository(), &lineage, source.txid, &ledger)?;
+    source.objects = objects(opened, &lineage, source.txid, &ledger)?;
     source.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok((source, by))
 }
@@ -180,26 +179,6 @@ impl<'a> Capture<'a> {
         let changed_from = from.map(|from| from.txid);
         Ok(DatabaseSource { changed_pages: pages, changed_from, stored_bytes, ..source })
     }
-}
-
-/// What leads to a point that is pinned now. All of it is there: a prune that had looked before the
-/// pin was written takes the end of a chain first, and so is noticed.
-fn objects(
-    repository: &Repository,
-    lineage: &LineageAddress,
-    txid: Txid,
-    ledger: &Ledger,
-) -> Result<Vec<ObjectRef>> {
-    let mut known = ledger.objects()?;
-    let listing = repository.listing(lineage)?;
-    let files = listing.plan(lineage, txid)?;
-    let entries = files.iter().flat_map(|file| &file.objects);
-    entries
-        .map(|entry| match known.remove(entry.key.as_str()) {
-            Some(object) if object.size == entry.size => Ok(object),
-            _ => Ok(repository.object(&entry.key)?),
-        })
-        .collect()
 }
 
 /// What a manifest says of the last capture of a database, but for the objects that lead there.

@@ -1,6 +1,6 @@
 //! Which stored databases a user means, from names alone as far as that goes.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use lifeboat_repository::{DatabaseAddress, LineageAddress, encode_name};
 
@@ -98,20 +98,20 @@ fn fitting(
         return Ok(Some(database));
     }
     for database in databases {
-        if origin_path(opened, &opened.repository().lineages(database)?).as_ref() == Some(&path) {
+        let lineages = opened.repository().lineages(database)?;
+        if origin_paths(opened, &lineages).any(|origin| origin == path) {
             return Ok(Some(database.clone()));
         }
     }
     Ok(None)
 }
 
-/// Where the database of these lineages lay, if one of their origins can be read.
-pub(crate) fn origin_path(
+/// Where the database of these lineages lay, as far as their origins can be read.
+pub(crate) fn origin_paths(
     opened: &OpenRepository<'_>,
     lineages: &[LineageAddress],
-) -> Option<PathBuf> {
-    let secrets = opened.can_read().then(|| opened.secrets().ok()).flatten()?;
-    let origin = |lineage| opened.repository().origin(lineage, secrets).ok();
-    let path = lineages.iter().find_map(origin)?.path;
-    Some(Path::new(&path).to_owned())
+) -> impl Iterator<Item = PathBuf> {
+    let secrets = opened.can_read().then(|| opened.secrets().ok()).flatten();
+    let origin = move |lineage| opened.repository().origin(lineage, secrets?).ok();
+    lineages.iter().filter_map(origin).map(|origin| PathBuf::from(origin.path))
 }

@@ -10,7 +10,6 @@
 
 mod anew;
 mod event;
-mod find;
 mod lineages;
 mod onward;
 mod pause;
@@ -25,10 +24,10 @@ use std::time::Duration;
 pub use event::{FollowEnd, FollowEvent, FollowPoint, Rewrite};
 
 use self::event::Situation;
-use self::find::find_database;
 use self::pause::{pause, wait};
 use self::poll::Keeper;
 use self::sidecar::{Sidecar, lock};
+use crate::databases_meant::database_meant;
 use crate::destination::settle;
 use crate::discover::path_of_url;
 use crate::error::chain;
@@ -65,7 +64,7 @@ pub struct FollowReport {
 /// `events` is told what happens, each situation when it begins. Failures of the repository or the
 /// target are told and tried again; with `once`, and before the first look, they are returned.
 ///
-/// [`Error::NoBackup`] if the repository does not hold the database;
+/// [`Error::NoDatabase`] if the repository does not hold the database;
 /// [`TargetExists`](lifeboat_sqlite::Error::TargetExists) without `force` for a target that is no
 /// standby, [`Error::Usage`] for that of another database;
 /// [`TargetInUse`](lifeboat_sqlite::Error::TargetInUse) if another process keeps it.
@@ -77,7 +76,7 @@ pub fn follow(
     events: &dyn Fn(&FollowEvent),
 ) -> Result<FollowReport> {
     opened.secrets()?;
-    let database = find_database(opened, &request.source, request.host.as_deref())?;
+    let database = database_meant(opened, Some(&request.source), request.host.as_deref())?;
     let working_directory = opened.context().environment().working_directory();
     let target = path_of_url(&request.target.to_string_lossy());
     let target = settle(working_directory.join(target))?;

@@ -8,7 +8,7 @@ use lifeboat_repository::{
     encode_name,
 };
 
-use crate::databases_meant::origin_path;
+use crate::databases_meant::origin_paths;
 use crate::destination::FormerFile;
 use crate::way::Way;
 use crate::{OpenRepository, Result};
@@ -25,7 +25,8 @@ pub(crate) fn former_file(
         return Ok((&source).into());
     }
     let lineages: Vec<LineageAddress> = lineages.iter().map(|(one, _)| one.clone()).collect();
-    Ok(FormerFile { path: origin_path(opened, &lineages), mode: 0o600, owner: None })
+    let path = origin_paths(opened, &lineages).next();
+    Ok(FormerFile { path, mode: 0o600, owner: None })
 }
 
 /// Tells a way what is known of its objects, and of where it leads if that is a backup's point: from

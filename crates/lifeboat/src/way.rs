@@ -128,8 +128,8 @@ impl Way {
     }
 }
 
-/// The first object of a file that has another size than the manifest says.
-fn resized(
+/// What is wrong with the first object of a file that has another size than it should have.
+pub(crate) fn resized(
     file: &LtxFile,
     expected: &HashMap<String, ObjectRef>,
 ) -> Option<lifeboat_repository::Error> {

@@ -20,8 +20,9 @@ use common::{
 };
 use lifeboat::{
     Context, Error, FollowEnd, FollowEvent, FollowReport, FollowRequest, Result, Rewrite, Silent,
-    follow,
+    Time, follow,
 };
+use lifeboat_repository::{Claim, DatabaseAddress};
 use lifeboat_storage::Storage;
 use lifeboat_storage::testing::{Fault, FaultKind, Faulty};
 use rusqlite::Connection;
@@ -227,7 +228,7 @@ fn what_is_no_standby_of_the_database_is_refused() {
     let refused = try_once(&ship.context, &other).unwrap_err();
     assert!(refused.to_string().contains("is a standby of app"), "{refused}");
     let missing = FollowRequest { source: "nothing".to_owned(), ..request(&target) };
-    assert!(matches!(try_once(&ship.context, &missing), Err(Error::NoBackup { .. })));
+    assert!(matches!(try_once(&ship.context, &missing), Err(Error::NoDatabase { .. })));
     let by_path = ship.machine.database().display().to_string();
     let by_path = FollowRequest { source: by_path, ..request(&target) };
     assert_eq!(told(&try_once(&ship.context, &by_path).unwrap().1), (vec![], 0));
@@ -292,6 +293,47 @@ fn a_newer_lineage_is_followed() {
     ship.follow();
     ship.back_up(4);
     assert_eq!(told(&ship.follow()), (vec![], 1));
+}
+
+/// The clock of a host that took over may be behind that of the one before it.
+#[test]
+fn a_closed_lineage_gives_way_to_an_older_one() {
+    let ship = Ship::new("litestream", "delete");
+    ship.back_up(1);
+    ship.follow();
+    let later = std::time::SystemTime::now() + Duration::from_secs(3600);
+    for capture in ship.captures() {
+        std::fs::File::options().append(true).open(capture).unwrap().set_modified(later).unwrap();
+    }
+    ship.machine.open().execute_batch("PRAGMA page_size = 1024; VACUUM").unwrap();
+    let own = Some(database(&backup_app(&ship.context).unwrap()).lineage);
+    let stays = try_once(&ship.context, &request(&ship.standby())).unwrap();
+    assert_eq!(told(&stays.1), (vec![], 0));
+    let address = DatabaseAddress::new(&ship.context.host_name(), "app").unwrap();
+    let (holder, ttl) = ("pi", Duration::from_secs(60));
+    let claim = Claim { holder, hostname: holder, ttl, own, take_over: true };
+    let opened = ship.context.open_repository().unwrap();
+    opened.repository().take_lease(&address, &claim, Time::now()).unwrap();
+    assert_eq!(told(&ship.follow()), (vec![Rewrite::Lineage], 0));
+    assert_eq!(told(&ship.follow()), (vec![], 0));
+}
+
+/// Without a repository around it, a replica's files name a lineage that its place does not.
+#[test]
+fn a_bare_replica_is_followed() {
+    let ship = Ship::new("litestream", "wal");
+    let bare = ship.machine.path("bare");
+    let context = ship.machine.context_of("bare");
+    let request = FollowRequest { source: "bare".to_owned(), ..request(&ship.standby()) };
+    for expected in [(vec![Rewrite::First], 0), (vec![], 1)] {
+        ship.back_up(1);
+        let capture = ship.captures().pop().unwrap();
+        let ltx = capture.parent().and_then(Path::parent).unwrap();
+        common::copy_directory(ltx, &bare.join("ltx"));
+        let (report, events) = try_once(&context, &request).unwrap();
+        assert_eq!((told(&events), report.end), (expected, FollowEnd::CaughtUp));
+        ship.assert_same();
+    }
 }
 
 #[test]

@@ -14,14 +14,24 @@ pub(crate) fn create(storage: &dyn Storage, key: &Key, bytes: &[u8]) -> Result<(
     unless_there(storage, key, written, || ObjectDigest::of(bytes))
 }
 
-/// Gives an upload, whose bytes have this digest, its name.
+/// Gives an upload, whose bytes have this digest, its name, and looks whether all of it is there: a
+/// storage that takes an object for whole although it was cut short would be believed until somebody
+/// reads that.
+///
+/// [`crate::Error::Corrupt`] if it is not.
 pub(crate) fn publish(
     storage: &dyn Storage,
     key: &Key,
     upload: Box<dyn Upload>,
     digest: ObjectDigest,
 ) -> Result<()> {
-    unless_there(storage, key, upload.publish(key), || digest)
+    unless_there(storage, key, upload.publish(key), || digest)?;
+    let detail = match storage.stat(key)? {
+        Some(entry) if entry.size == digest.size => return Ok(()),
+        Some(entry) => format!("expected {} bytes, found {}", digest.size, entry.size),
+        None => "it is missing".to_owned(),
+    };
+    Err(crate::Error::corrupt(key, format!("just written, {detail}")))
 }
 
 fn unless_there(

@@ -21,6 +21,9 @@ use rusqlite::{Connection, ffi};
 /// The bytes of SQLite's `WalIndexHdr`, in the byte order of this machine.
 pub(crate) const WAL_INDEX_HEADER: usize = 48;
 
+/// How often the header of the WAL index is read before a writer that is at it counts as stuck.
+const LOOKS: u32 = 1000;
+
 /// A result code of SQLite other than `SQLITE_OK`.
 pub(crate) type Code = c_int;
 
@@ -122,10 +125,11 @@ impl RawFile<'_> {
         }
     }
 
-    /// The `nBackfill` counter of the WAL index and, read after it, the first copy of its header.
+    /// The `nBackfill` counter of the WAL index and, read after it, its header.
     ///
     /// `None` where no memory is shared: a read-only user found no other process attached, and
-    /// SQLite made an index of its own.
+    /// SQLite made an index of its own. `SQLITE_BUSY` where a writer is at it all the time, or was
+    /// killed there: who begins the next transaction mends it.
     pub(crate) fn wal_index(&self) -> Result<Option<(u32, [u8; WAL_INDEX_HEADER])>, Code> {
         if self.methods().iVersion < 2 {
             return Ok(None);
@@ -147,14 +151,27 @@ impl RawFile<'_> {
             // access its words atomically; index is below 8,192.
             unsafe { AtomicU32::from_ptr(region.cast::<u32>().add(index)) }.load(Ordering::Acquire)
         };
-        let backfilled = word(96 / 4);
-        fence(Ordering::SeqCst);
-        let mut header = [0; WAL_INDEX_HEADER];
-        for (index, bytes) in header.chunks_exact_mut(4).enumerate() {
-            #[expect(clippy::host_endian_bytes, reason = "the WAL index is in native order")]
-            bytes.copy_from_slice(&word(index).to_ne_bytes());
+        let header = |first: usize| {
+            let mut header = [0; WAL_INDEX_HEADER];
+            for (index, bytes) in header.chunks_exact_mut(4).enumerate() {
+                #[expect(clippy::host_endian_bytes, reason = "the WAL index is in native order")]
+                bytes.copy_from_slice(&word(first + index).to_ne_bytes());
+            }
+            header
+        };
+        for _ in 0..LOOKS {
+            let backfilled = word(96 / 4);
+            fence(Ordering::SeqCst);
+            // No lock keeps writers out. They write the second copy and then the first: where the
+            // two are equal, neither is a mixture of two states.
+            let first = header(0);
+            fence(Ordering::SeqCst);
+            if first == header(WAL_INDEX_HEADER / 4) {
+                return Ok(Some((backfilled, first)));
+            }
+            std::thread::yield_now();
         }
-        Ok(Some((backfilled, header)))
+        Err(ffi::SQLITE_BUSY)
     }
 }
 

@@ -142,7 +142,7 @@ fn settle_yielding(
     Ok(WalState {
         header,
         backfilled: if reset { header.last_frame } else { backfilled },
-        in_wal: !(reset || (complete && current == *snapshot)),
+        in_wal: header.last_frame > 0 && !(reset || (complete && current == *snapshot)),
         may_reset: reset || complete,
     })
 }
@@ -160,7 +160,7 @@ fn settle(connection: &Connection, snapshot: &[u8; WAL_INDEX_HEADER]) -> Result<
     // holds a read mark and nobody resets the WAL under that.
     let (header, backfilled, current) = look(connection, snapshot)?;
     let quiet = current == Some(*snapshot);
-    let in_wal = !quiet || backfilled < header.last_frame;
+    let in_wal = header.last_frame > 0 && (!quiet || backfilled < header.last_frame);
     Ok(WalState { header, backfilled, in_wal, may_reset: header.last_frame == 0 })
 }
 
@@ -180,6 +180,8 @@ fn look(
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt;
+
     use rusqlite::Connection;
 
     use super::{begin, begin_yielding, ffi, settle, settle_yielding};
@@ -225,6 +227,38 @@ mod tests {
         let (backfilled, _) = ffi::database_file(&reader).unwrap().wal_index().unwrap().unwrap();
         assert!(backfilled >= state.header.last_frame);
         assert!(state.in_wal);
+    }
+
+    /// A commit comes after the beginning, so that the index is not the one of the transaction.
+    #[test]
+    fn a_transaction_without_frames_reads_the_file_alone() {
+        let (_directory, writer, reader) = database();
+        run(&writer, "PRAGMA wal_checkpoint(TRUNCATE)");
+        for settle in [settle, settle_yielding] {
+            run(&writer, "PRAGMA wal_checkpoint(TRUNCATE)");
+            run(&reader, "BEGIN");
+            let snapshot = ffi::begin_snapshot(&reader).unwrap().unwrap();
+            run(&writer, "UPDATE t SET x = zeroblob(30000)");
+            let state = settle(&reader, &snapshot).unwrap();
+            assert_eq!((state.header.last_frame, state.in_wal, state.may_reset), (0, false, true));
+            run(&reader, "ROLLBACK");
+        }
+    }
+
+    /// As seen while a writer resets the WAL: taken for a commit, it would let frames be read that
+    /// are overwritten.
+    #[test]
+    fn a_header_that_is_half_written_is_not_read() {
+        let (directory, writer, reader) = database();
+        run(&writer, "PRAGMA wal_checkpoint(PASSIVE)");
+        run(&reader, "BEGIN");
+        run(&reader, "PRAGMA application_id");
+        let snapshot = ffi::begin_snapshot(&reader).unwrap().unwrap();
+        // No frames any more, still under the old salts.
+        let index = std::fs::File::options().write(true).open(directory.path().join("app.db-shm"));
+        index.unwrap().write_all_at(&[0; 4], 16).unwrap();
+        let state = settle_yielding(&reader, &snapshot);
+        assert_eq!(state.map(|state| state.in_wal), Err(rusqlite::ffi::SQLITE_BUSY));
     }
 
     #[test]

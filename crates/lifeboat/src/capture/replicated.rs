@@ -5,7 +5,7 @@ use std::time::Duration;
 use lifeboat_repository::{BackupId, DatabaseAddress, DatabaseSource};
 use serde_json::Value;
 
-use super::objects;
+use super::objects::objects;
 use crate::names::directory_of;
 use crate::replicate::{NOT_HERE, Question, ask};
 use crate::state::Ledger;
@@ -34,7 +34,7 @@ pub(super) fn capture_replicated(
     opened.repository().write_pin(&lineage, source.txid, backup)?;
     let directory = directory_of(context.state(), &target.name, &target.path)?;
     let ledger = Ledger::of(&directory, &opened.id());
-    source.objects = objects(opened.repository(), &lineage, source.txid, &ledger)?;
+    source.objects = objects(opened, &lineage, source.txid, &ledger)?;
     Ok(Some(source))
 }
 

@@ -3,6 +3,11 @@
 //! The way is staged beside the target first, as in a restore, so that nothing is locked while it is
 //! read. A standby that is there is then overwritten where it differs, in one transaction that its
 //! readers need not leave; another file takes the place of one that cannot be.
+//!
+//! Two things a restore asks are not asked here. A manifest: it says of the base who wrote it, but none
+//! will say so of the captures that follow. SQLite's integrity check: that every checksum agrees shows that
+//! the standby is what was captured, and one that refused the damage of its primary would hold nothing at
+//! all; drills and `doctor --integrity` look for that.
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
@@ -83,8 +88,8 @@ impl Keeper<'_> {
     }
 
     fn add(&self, lineage: &LineageAddress, file: &LtxFile, stage: &mut Stage) -> Result<()> {
-        let (storage, secrets) = (self.opened.repository().storage(), self.opened.secrets()?);
-        let node = lineage.id().node();
+        let (repository, secrets) = (self.opened.repository(), self.opened.secrets()?);
+        let (storage, node) = (repository.storage(), repository.node_of(lineage));
         let (decoder, reader) = open_ltx(storage, file, node, &HashMap::new(), secrets)?;
         let header = decoder.header();
         if header.range.is_base() {

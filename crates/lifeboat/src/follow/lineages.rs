@@ -1,4 +1,5 @@
-//! Which lineage of a database is followed: the one with the newest point.
+//! Which lineage of a database is followed: the one with the newest point, of those that nobody has
+//! closed as long as there is one. What was closed has a successor, whatever the clock of its host says.
 
 use std::collections::BTreeSet;
 
@@ -24,8 +25,8 @@ pub(super) struct Lineages {
 }
 
 impl Lineages {
-    /// A lineage whose newest point is newer than that of the one that is followed. Only lineages
-    /// that were not there before are listed.
+    /// A lineage that is newer than the one that is followed. While that is open, only lineages that
+    /// were not there before are listed.
     pub(super) fn newer(
         &mut self,
         opened: &OpenRepository<'_>,
@@ -34,12 +35,13 @@ impl Lineages {
         detour: &Detour,
     ) -> Result<Option<Listed>> {
         self.looks += 1;
-        if self.looks.is_multiple_of(LOOKS) {
+        let is_closed = followed.is_some_and(|(_, listing)| listing.fenced);
+        if is_closed || self.looks.is_multiple_of(LOOKS) {
             self.older.clear();
         }
         let id = followed.map(|(lineage, _)| lineage.id());
-        let mut newest: Option<(Listed, Time)> = None;
-        let reached = followed.and_then(|(_, listing)| newest_time(listing));
+        let mut newest: Option<(Listed, Rank)> = None;
+        let reached = followed.and_then(|(_, listing)| rank(listing));
         for lineage in opened.repository().lineages(database)? {
             if Some(lineage.id()) == id || self.older.contains(&lineage.id()) {
                 continue;
@@ -48,17 +50,20 @@ impl Lineages {
             let mut sound = listing.clone();
             detour.apply(&mut sound);
             // One that has begun, but not to the end of its base, is neither newer nor older.
-            let Some(time) = newest_time(&sound) else { continue };
-            if Some(time) <= reached {
+            let Some(rank) = rank(&sound) else { continue };
+            if Some(rank) <= reached {
                 self.older.insert(lineage.id());
-            } else if newest.as_ref().is_none_or(|(_, newest)| time > *newest) {
-                newest = Some(((lineage, listing), time));
+            } else if newest.as_ref().is_none_or(|(_, newest)| rank > *newest) {
+                newest = Some(((lineage, listing), rank));
             }
         }
         Ok(newest.map(|(listed, _)| listed))
     }
 }
 
-fn newest_time(listing: &LineageListing) -> Option<Time> {
-    points(&listing.files).pop().map(|point| point.time)
+/// Whether a lineage is open, and the time of its newest point.
+type Rank = (bool, Time);
+
+fn rank(listing: &LineageListing) -> Option<Rank> {
+    points(&listing.files).pop().map(|point| (!listing.fenced, point.time))
 }

@@ -54,8 +54,8 @@ impl Keeper<'_> {
     }
 
     fn apply(&mut self, lineage: &LineageAddress, file: &LtxFile) -> Result<Applied> {
-        let (storage, secrets) = (self.opened.repository().storage(), self.opened.secrets()?);
-        let node = lineage.id().node();
+        let (repository, secrets) = (self.opened.repository(), self.opened.secrets()?);
+        let (storage, node) = (repository.storage(), repository.node_of(lineage));
         let (decoder, reader) = open_ltx(storage, file, node, &HashMap::new(), secrets)?;
         let Some(standby) = &mut self.standby else {
             return Err(lifeboat_sqlite::Error::Missing { path: self.target.clone() }.into());
