@@ -6,7 +6,9 @@
 //! A backup of a database is written as: origin (of a new lineage), LTX file, pin, manifest. Each is
 //! durable before the next, and only the manifest makes a backup.
 
+mod bases;
 mod check;
+mod compact;
 mod create;
 mod deletion;
 mod document;
@@ -20,30 +22,43 @@ mod identity;
 mod ids;
 mod init;
 mod keys;
+mod ladder;
 mod lease;
 mod ltx_file;
 mod manifest;
 mod marker;
 mod names;
+mod needed;
 mod origin;
 mod outbox;
 mod plan;
+mod promised;
 mod prune;
+mod read_back;
 mod recipient;
 mod replica;
 mod repository;
 mod retention;
 mod rewrite_key;
 mod rotate;
+mod survey;
+#[cfg(test)]
+mod table;
 pub mod text;
 mod time;
 mod tree;
 mod unlock;
 mod upload;
 mod usage;
+mod wanted;
+mod ways;
 mod wrapping;
 
 pub use check::{CheckOptions, CheckReport, Finding, LostDatabase, Progress, check, check_names};
+pub use compact::{
+    BaseDue, CompactPlan, CompactReport, LineageMerges, LocalCopies, Merge, MergeOutcome, NoCopies,
+    NotMerged, base_due, compact, compact_as_planned, merge, plan_compact, plan_merges,
+};
 pub use drill::passed_drills;
 pub use error::{Error, Result};
 pub use fetch::{LtxReader, LtxStream, locate_damage, open_ltx};
@@ -53,6 +68,7 @@ pub use host_key::{HostKey, HostTrust, Judgement, fingerprint};
 pub use identity::Secrets;
 pub use ids::{BackupId, KeyId, LineageId, RepositoryId};
 pub use keys::{KeyEntry, KeyHolder};
+pub use ladder::{Ladder, Rung};
 pub use lease::{Claim, Fence, Lease, LeaseOutcome};
 pub use ltx_file::{LtxFile, LtxName, PART_BYTES};
 pub use manifest::{
@@ -63,6 +79,7 @@ pub use names::{MAX_NAME_BYTES, encode_name};
 pub use origin::{ORIGIN_VERSION, Origin, Parent};
 pub use outbox::Outgoing;
 pub use plan::{Point, blame, onward, plan, points};
+pub use promised::promised;
 pub use prune::{Doomed, GRACE, PruneOptions, PrunePlan, PruneReport, Why, plan_prune, prune};
 pub use recipient::Recipient;
 pub use replica::refuse_replica;
