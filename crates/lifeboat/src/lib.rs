@@ -88,6 +88,7 @@ mod staging;
 mod state;
 mod stats;
 mod status;
+mod tidy;
 mod verify;
 mod vouch;
 mod way;
@@ -95,10 +96,10 @@ mod when;
 
 pub use lifeboat_ltx::Txid;
 pub use lifeboat_repository::{
-    Age, BackupId, BackupName, CheckOptions, CheckReport, DatabaseSource, Doomed, Finding, Form,
-    GRACE, KeepRules, KeyEntry, KeyHolder, KeyId, Limit, LineageId, LostDatabase, Manifest,
-    ObjectRef, Person, Point, Problem, PrunePlan, PruneReport, Reason, Recipient, Source, Time,
-    Why, Wrapping, WrappingName, fingerprint,
+    Age, BackupId, BackupName, CheckOptions, CheckReport, CompactReport, DatabaseSource, Doomed,
+    Finding, Form, GRACE, KeepRules, KeyEntry, KeyHolder, KeyId, Ladder, Limit, LineageId,
+    LostDatabase, Manifest, ObjectRef, Person, Point, Problem, PrunePlan, PruneReport, Reason,
+    Recipient, Source, Time, Why, Wrapping, WrappingName, fingerprint,
 };
 pub use lifeboat_sqlite::{Replaced, check_engine};
 
@@ -142,7 +143,7 @@ pub use prune::{CleanupReport, Pruned, cleanup, plan_prune, prune};
 pub use ranges::{PointRange, ranges};
 pub use replicate::{
     Activity, DatabaseStatus, Event, Events, LeaseStatus, ReplicateReport, ReplicateRequest,
-    RepositoryStatus, Stop, replicate, yield_databases,
+    RepositoryStatus, Stop, UpkeepStatus, replicate, yield_databases,
 };
 pub use restore::{RestorePlan, RestoreReport, RestoreRequest, plan_restore, restore};
 pub use restore_point::{
@@ -151,4 +152,5 @@ pub use restore_point::{
 pub use select::{Selection, select};
 pub use stats::{DatabaseStats, Stats, stats};
 pub use status::status;
+pub use tidy::compact;
 pub use when::parse_time;

@@ -14,7 +14,7 @@ mod spool;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use database::{Captured, DatabaseState, DatabaseStateFile, Pending, Position};
+pub(crate) use database::{Captured, DatabaseState, DatabaseStateFile, Merging, Pending, Position};
 use file::lock;
 pub(crate) use file::{
     create_private_directory, load, replace_private_file, save, sync_directory_of,
