@@ -196,6 +196,11 @@ impl Error {
             || matches!(self, Self::NotRestorable { .. } | Self::HostKeyChanged { .. })
     }
 
+    /// Whether an object is not there: somebody has removed it since it was listed.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self, Self::Storage(lifeboat_storage::Error::NotFound { .. }))
+    }
+
     pub(crate) fn corrupt(key: &Key, detail: impl Into<String>) -> Self {
         Self::Corrupt { key: key.clone(), detail: detail.into() }
     }

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
 
 use lifeboat_ltx::Decoder;
-use lifeboat_storage::{Entry, HashingReader, Key, ObjectDigest, Storage, unseal};
+use lifeboat_storage::{Entry, HashingReader, Key, ObjectDigest, Storage, unseal, unseal_frugally};
 
 use crate::create::digest_of;
 use crate::{Error, Form, LtxFile, ObjectRef, Result, Secrets};
@@ -34,6 +34,29 @@ pub fn open_ltx(
     expected: &HashMap<String, ObjectRef>,
     secrets: &Secrets,
 ) -> Result<(Decoder<LtxStream>, LtxReader)> {
+    let unseal =
+        |parts| unseal(parts, secrets.identities()).map(|plain| Box::new(plain) as LtxStream);
+    open(storage, file, node, expected, unseal)
+}
+
+/// The same without threads and with little memory, for many files at once.
+pub(crate) fn open_ltx_frugally(
+    storage: &Arc<dyn Storage>,
+    file: &LtxFile,
+    node: u64,
+    expected: &HashMap<String, ObjectRef>,
+    secrets: &Secrets,
+) -> Result<(Decoder<LtxStream>, LtxReader)> {
+    open(storage, file, node, expected, |parts| unseal_frugally(parts, secrets.identities()))
+}
+
+fn open(
+    storage: &Arc<dyn Storage>,
+    file: &LtxFile,
+    node: u64,
+    expected: &HashMap<String, ObjectRef>,
+    unseal: impl FnOnce(Parts) -> lifeboat_storage::Result<LtxStream>,
+) -> Result<(Decoder<LtxStream>, LtxReader)> {
     let reader = LtxReader { key: file.first_key().clone(), damage: Arc::default() };
     let parts = Parts {
         storage: storage.clone(),
@@ -47,12 +70,33 @@ pub fn open_ltx(
         damage: reader.damage.clone(),
     };
     let sealed = Form::of_ltx(file.first_key()).is_sealed();
-    let stream: LtxStream = if sealed {
-        let unsealed = unseal(parts, secrets.identities()).map_err(|error| reader.sealed(error))?;
-        Box::new(unsealed)
-    } else {
-        Box::new(parts)
-    };
+    let stream: LtxStream =
+        if sealed { unseal(parts).map_err(|error| reader.sealed(error))? } else { Box::new(parts) };
+    let decoder = decode(stream, file, node, sealed, &reader)?;
+    Ok((decoder, reader))
+}
+
+/// Opens a plain copy of a file, which is on this machine.
+pub(crate) fn open_copy(
+    copy: LtxStream,
+    file: &LtxFile,
+    node: u64,
+    key: &Key,
+) -> Result<(Decoder<LtxStream>, LtxReader)> {
+    let reader = LtxReader { key: key.clone(), damage: Arc::default() };
+    let sealed = Form::of_ltx(key).is_sealed();
+    let decoder = decode(copy, file, node, sealed, &reader)?;
+    Ok((decoder, reader))
+}
+
+/// Begins to decode a file, which must be the one that its name says.
+fn decode(
+    stream: LtxStream,
+    file: &LtxFile,
+    node: u64,
+    sealed: bool,
+    reader: &LtxReader,
+) -> Result<Decoder<LtxStream>> {
     let decoder = Decoder::new(stream).map_err(|error| reader.explain(error))?;
     let header = decoder.header();
     let name = &file.name;
@@ -64,9 +108,9 @@ pub fn open_ltx(
             "its header says transactions {} at {} of lineage {:016x}",
             header.range, header.timestamp_ms, header.node
         );
-        return Err(Error::corrupt(file.first_key(), detail));
+        return Err(Error::corrupt(&reader.key, detail));
     }
-    Ok((decoder, reader))
+    Ok(decoder)
 }
 
 impl LtxReader {

@@ -36,7 +36,7 @@ impl Secrets {
     }
 
     /// What reading a repository needs that is not sealed: nothing.
-    pub fn none() -> Self {
+    pub const fn none() -> Self {
         Self { identities: Vec::new(), generations: 0, opened: None }
     }
 

@@ -7,6 +7,7 @@
 //! durable before the next, and only the manifest makes a backup.
 
 mod check;
+mod compact;
 mod create;
 mod deletion;
 mod document;
@@ -20,6 +21,7 @@ mod identity;
 mod ids;
 mod init;
 mod keys;
+mod ladder;
 mod lease;
 mod ltx_file;
 mod manifest;
@@ -28,22 +30,31 @@ mod names;
 mod origin;
 mod outbox;
 mod plan;
+mod promised;
 mod prune;
+mod read_back;
 mod recipient;
 mod replica;
 mod repository;
 mod retention;
 mod rewrite_key;
 mod rotate;
+mod survey;
 pub mod text;
 mod time;
 mod tree;
 mod unlock;
 mod upload;
 mod usage;
+mod wanted;
+mod ways;
 mod wrapping;
 
 pub use check::{CheckOptions, CheckReport, Finding, LostDatabase, Progress, check, check_names};
+pub use compact::{
+    BaseDue, CompactPlan, CompactReport, LineageMerges, LocalCopies, Merge, MergeOutcome, NoCopies,
+    NotMerged, base_due, compact, compact_as_planned, merge, plan_compact, plan_merges,
+};
 pub use drill::passed_drills;
 pub use error::{Error, Result};
 pub use fetch::{LtxReader, LtxStream, locate_damage, open_ltx};
@@ -53,6 +64,7 @@ pub use host_key::{HostKey, HostTrust, Judgement, fingerprint};
 pub use identity::Secrets;
 pub use ids::{BackupId, KeyId, LineageId, RepositoryId};
 pub use keys::{KeyEntry, KeyHolder};
+pub use ladder::{Ladder, Rung};
 pub use lease::{Claim, Fence, Lease, LeaseOutcome};
 pub use ltx_file::{LtxFile, LtxName, PART_BYTES};
 pub use manifest::{
@@ -63,6 +75,7 @@ pub use names::{MAX_NAME_BYTES, encode_name};
 pub use origin::{ORIGIN_VERSION, Origin, Parent};
 pub use outbox::Outgoing;
 pub use plan::{Point, blame, onward, plan, points};
+pub use promised::promised;
 pub use prune::{Doomed, GRACE, PruneOptions, PrunePlan, PruneReport, Why, plan_prune, prune};
 pub use recipient::Recipient;
 pub use replica::refuse_replica;

@@ -21,24 +21,20 @@ pub struct Point {
 /// Always the file that goes furthest: whatever continues a shorter way continues a longer one too,
 /// so if there is a way, this finds it, and from the newest base that is not past the target.
 pub fn plan(files: &[LtxFile], target: Txid) -> Result<Vec<&LtxFile>, Option<Txid>> {
-    let mut waiting: Vec<&LtxFile> = files.iter().filter(|file| file.name.max <= target).collect();
-    waiting.sort_unstable_by_key(|file| Reverse(file.name.min));
-    let mut current: Option<Txid> = None;
-    let mut chosen: Vec<&LtxFile> = Vec::new();
-    // The best of the files that begin early enough. Each is looked at once: one that begins early
-    // enough now does so later too.
-    let mut best: Option<&LtxFile> = None;
-    while current != Some(target) {
-        while let Some(file) = waiting.pop_if(|file| continues(&file.name, current)) {
-            best = Some(best.map_or(file, |best| better(best, file)));
-        }
-        match best {
-            Some(file) if Some(file.name.max) > current => chosen.push(file),
-            _ => return Err(current),
-        }
-        current = best.map(|file| file.name.max);
+    way_to(files, target)
+}
+
+/// [`plan`] among some files of a lineage.
+pub(crate) fn way_to<'a>(
+    files: impl IntoIterator<Item = &'a LtxFile>,
+    target: Txid,
+) -> Result<Vec<&'a LtxFile>, Option<Txid>> {
+    let files = files.into_iter().filter(|file| file.name.max <= target).collect();
+    let way = walk(files, |file| file.name, None, better);
+    match way.last().map(|file| file.name.max) {
+        reached if reached == Some(target) => Ok(way),
+        reached => Err(reached),
     }
-    Ok(chosen)
 }
 
 /// The files that lead on from `from` as far as any do, in the order of application. Bases are left
@@ -46,20 +42,49 @@ pub fn plan(files: &[LtxFile], target: Txid) -> Result<Vec<&LtxFile>, Option<Txi
 ///
 /// Always the file that goes furthest, of several the one that brings the least of what is known.
 pub fn onward(files: &[LtxFile], from: Txid) -> Vec<&LtxFile> {
-    let mut deltas: Vec<&LtxFile> =
-        files.iter().filter(|file| file.name.max > from && !file.name.range().is_base()).collect();
-    deltas.sort_unstable_by_key(|file| Reverse(file.name.min));
-    let mut chosen: Vec<&LtxFile> = Vec::new();
-    let mut best: Option<&LtxFile> = None;
-    let mut current = from;
+    let files = files.iter().filter(|file| file.name.max > from && !file.name.range().is_base());
+    walk(
+        files.collect(),
+        |file| file.name,
+        Some(from),
+        |one, other| {
+            if other.name.max >= one.name.max { other } else { one }
+        },
+    )
+}
+
+/// [`onward`] among names.
+pub(crate) fn onward_names(names: &[LtxName], from: Txid) -> Vec<LtxName> {
+    let names = names.iter().filter(|name| name.max > from && !name.range().is_base());
+    walk(
+        names.copied().collect(),
+        |name| name,
+        Some(from),
+        |one, other| {
+            if other.max >= one.max { other } else { one }
+        },
+    )
+}
+
+/// Goes on from `current`, each time with the best of the files that begin early enough, as long as
+/// one goes further. `better` gets those that begin earlier first.
+pub(crate) fn walk<T: Copy>(
+    mut waiting: Vec<T>,
+    name: impl Fn(T) -> LtxName,
+    mut current: Option<Txid>,
+    better: impl Fn(T, T) -> T,
+) -> Vec<T> {
+    waiting.sort_by_key(|file| Reverse(name(*file).min));
+    let mut chosen = Vec::new();
+    // Each is looked at once: one that begins early enough now does so later too.
+    let mut best: Option<T> = None;
     loop {
-        while let Some(file) = deltas.pop_if(|file| continues(&file.name, Some(current))) {
-            let further = |best: &LtxFile| file.name.max >= best.name.max;
-            best = if best.is_none_or(further) { Some(file) } else { best };
+        while let Some(file) = waiting.pop_if(|file| continues(&name(*file), current)) {
+            best = Some(best.map_or(file, |best| better(best, file)));
         }
         match best {
-            Some(file) if file.name.max > current => {
-                current = file.name.max;
+            Some(file) if Some(name(file).max) > current => {
+                current = Some(name(file).max);
                 chosen.push(file);
             }
             _ => return chosen,
@@ -68,14 +93,14 @@ pub fn onward(files: &[LtxFile], from: Txid) -> Vec<&LtxFile> {
 }
 
 /// Whether a file begins no later than right after `current`; after nothing, whether it is a base.
-fn continues(name: &LtxName, current: Option<Txid>) -> bool {
+pub(crate) fn continues(name: &LtxName, current: Option<Txid>) -> bool {
     match current {
         None => name.range().is_base(),
         Some(current) => current.next().is_none_or(|next| name.min <= next),
     }
 }
 
-fn better<'a>(one: &'a LtxFile, other: &'a LtxFile) -> &'a LtxFile {
+pub(crate) fn better<'a>(one: &'a LtxFile, other: &'a LtxFile) -> &'a LtxFile {
     std::cmp::max_by_key(one, other, |file| {
         let name = &file.name;
         (name.max, Reverse(name.min), name.level, Reverse(name.time))

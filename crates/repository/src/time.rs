@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,12 @@ impl Time {
     /// How many whole seconds ago it was; 0 for what lies ahead.
     pub fn age_seconds(self) -> u64 {
         Self::now().millis().saturating_sub(self.millis()).max(0).unsigned_abs() / 1000
+    }
+
+    /// This much later, or as late as names can hold.
+    #[must_use]
+    pub fn after(self, period: Duration) -> Self {
+        Self::from_millis(self.millis().saturating_add(whole_millis(period)))
     }
 
     /// Milliseconds since the beginning of 1970.
@@ -84,6 +90,11 @@ impl Time {
         // A leap second is read as the second before it: two names for one moment.
         if time.name() == name { Ok(time) } else { Err(refused()) }
     }
+}
+
+/// The milliseconds of a period; one that is longer than a clock can count is as long as it can.
+pub(crate) fn whole_millis(period: Duration) -> i64 {
+    i64::try_from(period.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl fmt::Display for Time {

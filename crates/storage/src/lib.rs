@@ -42,4 +42,6 @@ pub use memory::MemoryStorage;
 pub use passphrase::{is_wrapped_with_passphrase, unwrap_with_passphrase, wrap_with_passphrase};
 pub use seal::{SealOptions, SealStats, SealWriter, compress_bytes, encrypt_bytes, seal_bytes};
 pub use storage::{Child, Entry, Storage, Upload};
-pub use unseal::{Unsealed, decompress_bytes, decrypt_bytes, unseal, unseal_bytes};
+pub use unseal::{
+    Unsealed, decompress_bytes, decrypt_bytes, unseal, unseal_bytes, unseal_frugally,
+};

@@ -58,6 +58,16 @@ pub fn unseal(reader: impl Read + Send + 'static, identities: &[Identity]) -> Re
     Ok(Unsealed { plain })
 }
 
+/// Like [`unseal`], but without threads, and with less than a megabyte of memory whatever the size:
+/// for many streams that are read at once.
+pub fn unseal_frugally(
+    reader: impl Read + Send + 'static,
+    identities: &[Identity],
+) -> Result<Box<dyn Read + Send>> {
+    let opened = BufReader::new(AgeReader::open(reader, as_dyn(identities), refused)?);
+    Ok(Box::new(BufReader::new(zstd_reader(opened)?)))
+}
+
 /// Unseals a small document. [`Error::TooLarge`] if it is larger than `limit_bytes`, whatever the
 /// size of its sealed form.
 pub fn unseal_bytes(sealed: &[u8], identities: &[Identity], limit_bytes: usize) -> Result<Vec<u8>> {

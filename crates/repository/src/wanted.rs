@@ -1,0 +1,57 @@
+//! What backups hold of lineages.
+
+use std::collections::{BTreeSet, HashMap};
+
+use lifeboat_ltx::Txid;
+use lifeboat_storage::Key;
+
+use crate::{
+    DatabaseAddress, DatabaseSource, Error, LineageAddress, LineageListing, Repository, Result,
+    Secrets, Source,
+};
+
+/// The transactions of each lineage that manifests name, by the lineage's key.
+#[derive(Debug, Default)]
+pub(crate) struct Named(HashMap<Key, BTreeSet<Txid>>);
+
+impl Named {
+    /// Reads the manifests, and shows each database of theirs, with its lineage, to `look`. A
+    /// manifest that cannot be read has its pins.
+    pub(crate) fn read(
+        repository: &Repository,
+        secrets: &Secrets,
+        scope: Option<&DatabaseAddress>,
+        mut look: impl FnMut(&LineageAddress, DatabaseSource),
+    ) -> Result<Self> {
+        let mut named = Self::default();
+        let mut names = repository.backups()?;
+        names.retain(|name| scope.is_none_or(|database| database.host() == name.host));
+        for name in names {
+            let manifest = match repository.manifest(&name, secrets) {
+                Ok(signed) => signed.manifest,
+                Err(error @ Error::Storage(_)) if !error.is_gone() => return Err(error),
+                Err(_) => continue,
+            };
+            for source in manifest.sources.into_iter().filter_map(Source::into_database) {
+                let database = DatabaseAddress::new(&manifest.host, &source.name)?;
+                if scope.is_none_or(|scope| *scope == database) {
+                    let lineage = database.lineage(source.lineage)?;
+                    named.0.entry(lineage.key().clone()).or_default().insert(source.txid);
+                    look(&lineage, source);
+                }
+            }
+        }
+        Ok(named)
+    }
+
+    /// The transactions of a lineage that backups hold: the pinned ones, and those that manifests
+    /// name.
+    pub(crate) fn wanted(
+        &self,
+        lineage: &LineageAddress,
+        listing: &LineageListing,
+    ) -> BTreeSet<Txid> {
+        let pinned = listing.pins.iter().map(|(txid, _)| *txid);
+        pinned.chain(self.0.get(lineage.key()).into_iter().flatten().copied()).collect()
+    }
+}
