@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "every test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+pub(crate) mod replication;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
