@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use lifeboat_repository::{GRACE, PruneOptions, PrunePlan, PruneReport, Time};
+use lifeboat_repository::{GRACE, Ladder, PruneOptions, PrunePlan, PruneReport};
 
 use crate::forget::{ForgetPlan, ForgetRequest, forget, plan_forget};
 use crate::{OpenRepository, Result};
 
 /// What a prune did.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 pub struct Pruned {
     /// Objects.
     pub objects: PruneReport,
@@ -18,16 +18,18 @@ pub struct Pruned {
 
 /// Decides what goes now, and what will go after `grace`.
 pub fn plan_prune(opened: &OpenRepository<'_>, grace: Duration) -> Result<PrunePlan> {
-    let options = PruneOptions { grace, now: Time::now() };
-    Ok(lifeboat_repository::plan_prune(opened.repository(), opened.secrets()?, options)?)
+    let options = PruneOptions { grace, ..PruneOptions::default() };
+    let (repository, secrets) = (opened.repository(), opened.secrets()?);
+    Ok(lifeboat_repository::plan_prune(repository, secrets, &|_| Ladder::default(), &options)?)
 }
 
 /// Carries a plan out.
 pub fn prune(opened: &OpenRepository<'_>, plan: &PrunePlan, grace: Duration) -> Result<Pruned> {
     opened.require_writable()?;
-    let options = PruneOptions { grace, now: Time::now() };
+    let options = PruneOptions { grace, ..PruneOptions::default() };
     let host = opened.context().host_name();
-    let objects = lifeboat_repository::prune(opened.repository(), plan, &host, options)?;
+    let (repository, secrets) = (opened.repository(), opened.secrets()?);
+    let objects = lifeboat_repository::prune(repository, secrets, plan, &host, &options)?;
     let temporary_files = opened.context().sweep_repository(grace.max(GRACE))?;
     Ok(Pruned { objects, temporary_files })
 }

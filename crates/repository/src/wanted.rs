@@ -12,7 +12,11 @@ use crate::{
 
 /// The transactions of each lineage that manifests name, by the lineage's key.
 #[derive(Debug, Default)]
-pub(crate) struct Named(HashMap<Key, BTreeSet<Txid>>);
+pub(crate) struct Named {
+    txids: HashMap<Key, BTreeSet<Txid>>,
+    /// Manifests that could not be read.
+    unread: usize,
+}
 
 impl Named {
     /// Reads the manifests, and shows each database of theirs, with its lineage, to `look`. A
@@ -30,18 +34,26 @@ impl Named {
             let manifest = match repository.manifest(&name, secrets) {
                 Ok(signed) => signed.manifest,
                 Err(error @ Error::Storage(_)) if !error.is_gone() => return Err(error),
-                Err(_) => continue,
+                Err(_) => {
+                    named.unread += 1;
+                    continue;
+                }
             };
             for source in manifest.sources.into_iter().filter_map(Source::into_database) {
                 let database = DatabaseAddress::new(&manifest.host, &source.name)?;
                 if scope.is_none_or(|scope| *scope == database) {
                     let lineage = database.lineage(source.lineage)?;
-                    named.0.entry(lineage.key().clone()).or_default().insert(source.txid);
+                    named.txids.entry(lineage.key().clone()).or_default().insert(source.txid);
                     look(&lineage, source);
                 }
             }
         }
         Ok(named)
+    }
+
+    /// Whether all manifests could be read.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.unread == 0
     }
 
     /// The transactions of a lineage that backups hold: the pinned ones, and those that manifests
@@ -52,6 +64,6 @@ impl Named {
         listing: &LineageListing,
     ) -> BTreeSet<Txid> {
         let pinned = listing.pins.iter().map(|(txid, _)| *txid);
-        pinned.chain(self.0.get(lineage.key()).into_iter().flatten().copied()).collect()
+        pinned.chain(self.txids.get(lineage.key()).into_iter().flatten().copied()).collect()
     }
 }

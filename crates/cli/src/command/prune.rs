@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lifeboat::{Doomed, Error, OpenRepository, PrunePlan, Pruned, Why, plan_prune, prune};
+use lifeboat::{Doomed, Error, Finding, OpenRepository, PrunePlan, Pruned, Why, plan_prune, prune};
 use serde_json::{Value, json};
 
 use super::Session;
@@ -24,7 +24,7 @@ pub(super) fn run(session: &Session, arguments: &PruneArguments) -> Result<Exit,
     } else {
         show_plan(session, &plan)?;
     }
-    Ok(exit(&plan))
+    Ok(exit(plan.findings.iter()))
 }
 
 /// Plans, prunes and tells.
@@ -38,25 +38,26 @@ pub(super) fn prune_now(
     if session.global.json {
         output::json(&document(&plan, &pruned))?;
     } else {
-        tell_findings(&plan);
+        tell_findings(&plan.findings);
+        tell_findings(&pruned.objects.findings);
         session.say(&sentence(&pruned, &plan))?;
     }
-    Ok(exit(&plan))
+    Ok(exit(plan.findings.iter().chain(&pruned.objects.findings)))
 }
 
 /// Damage keeps what is left of it, and is nothing to be silent about.
-fn exit(plan: &PrunePlan) -> Exit {
-    if plan.findings.is_empty() { Exit::Ok } else { Exit::Failed }
+fn exit<'a>(mut findings: impl Iterator<Item = &'a Finding>) -> Exit {
+    if findings.next().is_none() { Exit::Ok } else { Exit::Failed }
 }
 
-fn tell_findings(plan: &PrunePlan) {
-    for finding in &plan.findings {
+fn tell_findings(findings: &[Finding]) {
+    for finding in findings {
         output::note(&format!("left alone: {}: {}", finding.key, chain(&finding.error)));
     }
 }
 
 fn show_plan(session: &Session, plan: &PrunePlan) -> Result<(), Error> {
-    tell_findings(plan);
+    tell_findings(&plan.findings);
     let remove: Vec<&Doomed> = plan.remove().collect();
     let announce: Vec<&Doomed> = plan.announce.iter().collect();
     let waiting: Vec<&Doomed> = plan.waiting.iter().collect();
@@ -109,6 +110,7 @@ fn reason(why: Why) -> &'static str {
         Why::NotNeeded => "not needed",
         Why::Superseded => "superseded",
         Why::Unfinished => "unfinished",
+        Why::Forgotten => "forgotten",
     }
 }
 
@@ -125,7 +127,8 @@ pub(super) fn document(plan: &PrunePlan, pruned: &Pruned) -> Value {
         "waiting_objects": plan.waiting.len(),
         "temporary_files": pruned.temporary_files,
         "busy_lineages": report.busy_lineages,
-        "findings": findings(plan),
+        "verified_bytes": report.verified_bytes,
+        "findings": findings(plan.findings.iter().chain(&report.findings)),
     })
 }
 
@@ -143,12 +146,11 @@ fn document_of_plan(plan: &PrunePlan) -> Value {
         "remove": list(&mut plan.remove()),
         "announce": list(&mut plan.announce.iter()),
         "waiting": list(&mut plan.waiting.iter()),
-        "findings": findings(plan),
+        "findings": findings(plan.findings.iter()),
     })
 }
 
-fn findings(plan: &PrunePlan) -> Vec<Value> {
-    let findings = plan.findings.iter();
+fn findings<'a>(findings: impl Iterator<Item = &'a Finding>) -> Vec<Value> {
     findings
         .map(|finding| json!({ "object": finding.key, "error": chain(&finding.error) }))
         .collect()
