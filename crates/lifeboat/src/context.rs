@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifeboat_repository::{DatabaseAddress, KeepRules, Ladder};
+use lifeboat_repository::{KeepRules, Ladder};
 use lifeboat_storage::Storage;
 
 pub(crate) use self::choice::{Access, Chosen};
@@ -123,7 +123,7 @@ impl Context {
     }
 
     /// How long the points of a database stay.
-    pub(crate) fn ladder_of(&self, _database: &DatabaseAddress) -> Ladder {
+    pub(crate) fn ladder_of(&self, _database: &str) -> Ladder {
         self.ladder.clone().unwrap_or_default()
     }
 

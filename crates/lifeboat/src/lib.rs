@@ -76,6 +76,7 @@ mod points;
 mod progress;
 mod prune;
 mod ranges;
+mod renew;
 mod replicate;
 mod restore;
 mod restore_point;
@@ -96,10 +97,10 @@ mod when;
 
 pub use lifeboat_ltx::Txid;
 pub use lifeboat_repository::{
-    Age, BackupId, BackupName, CheckOptions, CheckReport, CompactReport, DatabaseSource, Doomed,
-    Finding, Form, GRACE, KeepRules, KeyEntry, KeyHolder, KeyId, Ladder, Limit, LineageId,
-    LostDatabase, Manifest, ObjectRef, Person, Point, Problem, PrunePlan, PruneReport, Reason,
-    Recipient, Source, Time, Why, Wrapping, WrappingName, fingerprint,
+    Age, BackupId, BackupName, CheckOptions, CheckReport, DatabaseSource, Doomed, Finding, Form,
+    GRACE, KeepRules, KeyEntry, KeyHolder, KeyId, Ladder, Limit, LineageId, LostDatabase, Manifest,
+    ObjectRef, Person, Point, Problem, PrunePlan, PruneReport, Reason, Recipient, Source, Time,
+    Why, Wrapping, WrappingName, fingerprint,
 };
 pub use lifeboat_sqlite::{Replaced, check_engine};
 
@@ -141,6 +142,7 @@ pub use points::{DatabasePoints, LineagePoints, PointsRequest, points};
 pub use progress::{Note, Progress, Silent};
 pub use prune::{CleanupReport, Pruned, cleanup, plan_prune, prune};
 pub use ranges::{PointRange, ranges};
+pub use renew::{Renewed, renew_bases};
 pub use replicate::{
     Activity, DatabaseStatus, Event, Events, LeaseStatus, ReplicateReport, ReplicateRequest,
     RepositoryStatus, Stop, UpkeepStatus, replicate, yield_databases,
@@ -152,5 +154,4 @@ pub use restore_point::{
 pub use select::{Selection, select};
 pub use stats::{DatabaseStats, Stats, stats};
 pub use status::status;
-pub use tidy::compact;
 pub use when::parse_time;

@@ -33,6 +33,13 @@ pub(crate) struct StateDirectory {
     path: PathBuf,
 }
 
+/// The states of all databases that were ever captured here, and whose state can be read.
+pub(crate) fn known_states(state: &StateDirectory) -> Result<Vec<DatabaseState>> {
+    let entries = std::fs::read_dir(state.databases()).into_iter().flatten().flatten();
+    let states = entries.map(|entry| DatabaseStateFile::peek_at(&entry.path()));
+    Ok(states.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
 impl StateDirectory {
     /// Opens it, or makes it.
     pub(crate) fn open(path: &Path) -> Result<Self> {

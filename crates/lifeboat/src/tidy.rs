@@ -1,11 +1,13 @@
-//! Keeps the history of databases short: merges what is no longer told apart, then removes what nobody
-//! needs.
+//! Keeps the history of one database short: merges what is no longer told apart, then announces and removes
+//! what nobody needs.
+//!
+//! All of it follows from names, pins and manifests, so it does not matter who else is at work.
 
 use std::time::Duration;
 
 use lifeboat_repository::{
-    CompactReport, DatabaseAddress, LocalCopies, NoCopies, PruneOptions, PrunePlan, PruneReport,
-    Time,
+    CompactReport, DatabaseAddress, Finding, Ladder, LocalCopies, PruneOptions, PrunePlan,
+    PruneReport, Time, compact, plan_prune, prune,
 };
 
 use crate::{OpenRepository, Result};
@@ -20,49 +22,44 @@ pub(crate) struct Tidied {
     pub(crate) pruned: PruneReport,
 }
 
-/// Merges what is due of one database, or of all.
-///
-/// Whatever is decided follows from names, pins and manifests, so it does not matter who else is at work.
-pub fn compact(
-    opened: &OpenRepository<'_>,
-    scope: Option<&DatabaseAddress>,
-) -> Result<CompactReport> {
-    compact_with(opened, scope, &NoCopies)
+impl Tidied {
+    /// The first thing that was found damaged. What it should take the place of stays.
+    pub(crate) fn take_finding(&mut self) -> Option<Finding> {
+        let found =
+            [&mut self.compacted.findings, &mut self.plan.findings, &mut self.pruned.findings];
+        found.into_iter().flat_map(|findings| findings.drain(..)).next()
+    }
 }
 
-fn compact_with(
-    opened: &OpenRepository<'_>,
-    scope: Option<&DatabaseAddress>,
-    copies: &dyn LocalCopies,
-) -> Result<CompactReport> {
-    opened.require_writable()?;
-    let (repository, secrets) = (opened.repository(), opened.secrets()?);
-    let ladder = |database: &DatabaseAddress| opened.context().ladder_of(database);
-    let now = Time::now();
-    let report = lifeboat_repository::compact(
-        repository,
-        Some(secrets),
-        scope,
-        &ladder,
-        now,
-        copies,
-        &mut |_| (),
-    )?;
-    Ok(report)
-}
-
-/// Merges, announces and removes what is due of one database, or of all.
+/// Merges what is due, removes what was announced for long enough and is still not needed, and announces
+/// what is not needed for `grace` from now.
 pub(crate) fn tidy(
     opened: &OpenRepository<'_>,
-    scope: Option<&DatabaseAddress>,
+    database: &DatabaseAddress,
+    ladder: &Ladder,
     grace: Duration,
     copies: &dyn LocalCopies,
 ) -> Result<Tidied> {
-    let compacted = compact_with(opened, scope, copies)?;
-    let options = PruneOptions { grace, now: Time::now() };
+    opened.require_writable()?;
     let (repository, secrets) = (opened.repository(), opened.secrets()?);
-    let plan = lifeboat_repository::plan_prune(repository, secrets, options)?;
+    let ladder_of = |_: &DatabaseAddress| ladder.clone();
+    let compacted = compact(
+        repository,
+        Some(secrets),
+        Some(database),
+        &ladder_of,
+        Time::now(),
+        copies,
+        &mut |_| (),
+    )?;
+    let options = PruneOptions {
+        grace,
+        now: Time::now(),
+        scope: Some(database.clone()),
+        verified: compacted.verified.clone(),
+    };
+    let plan = plan_prune(repository, secrets, &ladder_of, &options)?;
     let host = opened.context().host_name();
-    let pruned = lifeboat_repository::prune(repository, &plan, &host, options)?;
+    let pruned = prune(repository, secrets, &plan, &host, &options)?;
     Ok(Tidied { compacted, plan, pruned })
 }

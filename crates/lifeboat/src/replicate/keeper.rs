@@ -154,9 +154,9 @@ impl<'a> Keeper<'a> {
         database: &mut Database,
         repository: usize,
     ) -> Result<()> {
-        let now = Time::now();
         let Database { kept, ways, .. } = database;
         let Some(way) = ways.get_mut(&repository) else { return Ok(()) };
+        let now = way.rungs.now(Time::now(), way.is_behind());
         for merge in way.rungs.plan(&kept.ladder, now) {
             if self.stop.is_set() {
                 return Ok(());
@@ -177,6 +177,10 @@ impl<'a> Keeper<'a> {
             self.tell(kept.database, repository, news);
         }
         way.rungs.settle(&kept.ladder, now);
+        if way.is_behind() {
+            // What comes next tells more than any time.
+            way.rungs.rest();
+        }
         self.release(database)
     }
     /// Lets go of what no merge is made of any more.

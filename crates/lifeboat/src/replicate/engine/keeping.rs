@@ -28,7 +28,7 @@ impl Engine<'_> {
         let local = Local::new(lineage, replica.captures.files.merging(lineage));
         let address = DatabaseAddress::new(&self.context.host_name(), &slot.target.name);
         let Ok(address) = address else { return };
-        let ladder = self.context.ladder_of(&address);
+        let ladder = self.context.ladder_of(&slot.target.name);
         let Ok(lineage) = address.lineage(lineage) else { return };
         self.tell_keeper(Upkeep::Attach(Box::new(Kept { database, lineage, ladder, local })));
     }

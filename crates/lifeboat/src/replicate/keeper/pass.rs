@@ -6,9 +6,9 @@ use lifeboat_repository::{BaseDue, LtxName, Time, base_due};
 
 use super::Keeper;
 use super::work::Work;
-use crate::Result;
 use crate::replicate::message::{KeeperNews, Kept, Pass};
 use crate::tidy::{Tidied, tidy};
+use crate::{Error, Result};
 
 /// What a pass found.
 struct Found {
@@ -17,6 +17,8 @@ struct Found {
     names: Vec<LtxName>,
     /// Why a base is due, if one is.
     base: Option<String>,
+    /// What is damaged, if something is.
+    damage: Option<Error>,
 }
 
 impl Keeper<'_> {
@@ -33,6 +35,9 @@ impl Keeper<'_> {
         // What was announced must be looked at again, though nothing is written any more.
         way.written = found.pass.waiting_objects > 0;
         self.tell(number, repository, KeeperNews::Passed(found.pass));
+        if let Some(damage) = found.damage {
+            self.tell(number, repository, KeeperNews::Failing(damage));
+        }
         if let Some(reason) = found.base {
             self.tell(number, repository, KeeperNews::BaseDue { reason });
         }
@@ -42,11 +47,12 @@ impl Keeper<'_> {
     /// as long as they are needed.
     fn pass(&self, kept: &Kept, repository: usize) -> Result<Found> {
         let opened = self.open(repository)?;
-        let mut pass = Pass::default();
+        let (mut pass, mut damage) = (Pass::default(), None);
         if opened.can_read() {
             let address = kept.lineage.database();
-            let tidied = tidy(&opened, Some(address), self.pace.grace, &kept.local)?;
+            let mut tidied = tidy(&opened, address, &kept.ladder, self.pace.grace, &kept.local)?;
             pass = summary(&tidied);
+            damage = tidied.take_finding().map(|finding| finding.error.into());
         }
         let listing = opened.repository().listing(&kept.lineage)?;
         let objects = listing.files.iter().flat_map(|file| &file.objects);
@@ -54,7 +60,7 @@ impl Keeper<'_> {
         kept.local.ledger(&opened.id()).retain(&keys)?;
         let base = base_due(&listing.files, Time::now()).filter(|_| !listing.fenced);
         let names = listing.files.iter().map(|file| file.name).collect();
-        Ok(Found { pass, names, base: base.map(|due| reason(&due)) })
+        Ok(Found { pass, names, base: base.map(|due| reason(&due)), damage })
     }
 }
 

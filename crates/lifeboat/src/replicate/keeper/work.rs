@@ -188,6 +188,11 @@ impl Database {
 }
 
 impl Way {
+    /// Whether captures wait for it.
+    pub(super) fn is_behind(&self) -> bool {
+        self.waiting.is_some_and(|(waiting, _)| waiting > 0)
+    }
+
     fn backlog(&self, now: Instant) -> usize {
         let known = self.waiting.filter(|(_, since)| now.duration_since(*since) < PATIENCE);
         known.map_or(0, |(waiting, _)| waiting)
