@@ -6,6 +6,7 @@
 //! A backup of a database is written as: origin (of a new lineage), LTX file, pin, manifest. Each is
 //! durable before the next, and only the manifest makes a backup.
 
+mod bases;
 mod check;
 mod compact;
 mod create;
@@ -27,6 +28,7 @@ mod ltx_file;
 mod manifest;
 mod marker;
 mod names;
+mod needed;
 mod origin;
 mod outbox;
 mod plan;
@@ -40,6 +42,8 @@ mod retention;
 mod rewrite_key;
 mod rotate;
 mod survey;
+#[cfg(test)]
+mod table;
 pub mod text;
 mod time;
 mod tree;
