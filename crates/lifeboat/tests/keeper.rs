@@ -77,14 +77,10 @@ fn live(machine: &Machine, context: &Context, time: Duration) -> History {
     history
 }
 
-fn restored(
-    opened: &OpenRepository<'_>,
-    host: Option<String>,
-    txid: Txid,
-    target: &Path,
-) -> Vec<u8> {
+fn restored(opened: &OpenRepository<'_>, host: Option<&str>, txid: Txid, target: &Path) -> Vec<u8> {
     let point = PointChoice::Txid(txid);
     let source = Some("app".to_owned());
+    let host = host.map(str::to_owned);
     let selection = PointSelection { source, host, lineage: None, point };
     let target = Some(target.to_owned());
     let request = PointRestoreRequest { selection, target, force: false, no_verify: true };
@@ -103,19 +99,14 @@ fn come_back(context: &Context, history: &History, wanted: &BTreeSet<Txid>) {
 
 /// The same, of another host.
 #[track_caller]
-fn come_back_to(
-    context: &Context,
-    host: Option<String>,
-    history: &History,
-    wanted: &BTreeSet<Txid>,
-) {
+fn come_back_to(context: &Context, host: Option<&str>, history: &History, wanted: &BTreeSet<Txid>) {
     let opened = context.open_repository().unwrap();
     let target = context.environment().working_directory().join("restored.db");
     let wanted: Vec<_> = history.iter().filter(|(txid, _)| wanted.contains(txid)).collect();
     // Some dozens of them, evenly: each takes its time.
     for (txid, expected) in wanted.iter().step_by(wanted.len() / 50 + 1) {
         assert!(
-            restored(&opened, host.clone(), *txid, &target) == *expected,
+            restored(&opened, host, **txid, &target) == **expected,
             "{txid} restores something else"
         );
     }
@@ -239,7 +230,7 @@ fn a_host_with_the_recipient_alone_merges() {
         assert_eq!(log.count("Failing"), 0, "{}", log.text());
     });
     let all: BTreeSet<Txid> = history.keys().copied().collect();
-    come_back_to(&owners, Some(context.host_name()), &history, &all);
+    come_back_to(&owners, Some(&context.host_name()), &history, &all);
     is_sound(&owners);
 }
 
