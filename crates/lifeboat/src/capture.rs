@@ -4,6 +4,7 @@
 //! file that has no name yet, write down what was captured, give the file its name, move on.
 //! `state::database` says why a crash between any two of these loses nothing.
 
+mod base;
 mod basis;
 mod facts;
 pub(crate) mod find;
@@ -25,6 +26,7 @@ use lifeboat_repository::{
 use lifeboat_sqlite::{Encoded, Pin, pin};
 
 use self::objects::objects;
+pub(crate) use self::base::NewBase;
 use self::out::Out;
 use self::replicated::capture_replicated;
 use crate::names::directory_of;
@@ -91,6 +93,40 @@ pub(crate) fn store(
     let taken = capture.take(&pin)?;
     drop(pin);
     capture.store(taken).map(drop)
+}
+
+/// Brings a repository up to the present state of a database, as [`store`] does, and adds a base of that
+/// state; the bytes of the base, `None` where one was stored anyway.
+pub(crate) fn store_with_base(
+    opened: &OpenRepository<'_>,
+    target: &DatabaseTarget,
+    progress: &dyn Progress,
+) -> Result<Option<u64>> {
+    let directory = directory_of(opened.context().state(), &target.name, &target.path)?;
+    let files = DatabaseStateFile::lock(&directory, &target.name)?;
+    let capture = Capture::new(opened, target, &files, CaptureOptions::default(), progress)?;
+    capture.require_lease()?;
+    let pin = pin(&target.path, &files.scratch())?;
+    let taken = capture.take(&pin)?;
+    if taken.whole {
+        drop(pin);
+        return capture.store(taken).map(|_| None);
+    }
+    let base = NewBase {
+        repository: capture.repository,
+        source: &target.name,
+        lineage: taken.lineage.clone(),
+        txid: taken.name.max,
+        time: taken.name.time,
+        checksum: taken.checksum,
+        scratch: files.scratch(),
+        ledger: files.ledger(&capture.repository_id),
+    };
+    let encoded = base.read(&pin, progress)?;
+    drop(pin);
+    // What the base holds is there before it: the chain leads on beneath.
+    capture.store(taken)?;
+    base.store(encoded).map(Some)
 }
 
 struct Capture<'a> {

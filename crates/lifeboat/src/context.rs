@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifeboat_repository::KeepRules;
+use lifeboat_repository::{KeepRules, Ladder};
 use lifeboat_storage::Storage;
 
 pub(crate) use self::choice::{Access, Chosen};
 use crate::credential::KeySource;
 use crate::opened::OpenRepository;
+use crate::replicate::Pace;
 use crate::state::{Host, StateDirectory, hostname};
 use crate::{Config, ConfigFile, Environment, Error, Progress, Result};
 
@@ -41,6 +42,10 @@ pub struct Context {
     between: Option<Between>,
     /// Another size of parts than the format's; for tests.
     part_bytes: Option<u64>,
+    /// When passes are made; for tests.
+    pace: Pace,
+    /// Another ladder than the configured one; for tests.
+    ladder: Option<Ladder>,
 }
 
 /// What tests put between the application and its storage.
@@ -53,7 +58,7 @@ impl Context {
         let config = ConfigFile::load(overrides.config.as_deref(), &environment)?;
         let state = StateDirectory::open(&environment.state_directory())?;
         let host = state.host()?;
-        Ok(Self { environment, config, state, host, overrides, between: None, part_bytes: None })
+        Ok(Self::with(environment, overrides, config, state, host))
     }
 
     /// With a configuration that was read, for looking alone: no state directory is made, and a host
@@ -65,7 +70,18 @@ impl Context {
     ) -> Result<Self> {
         let state = StateDirectory::at(&environment.state_directory());
         let host = state.known_host().ok().flatten().map_or_else(Host::passing, Ok)?;
-        Ok(Self { environment, config, state, host, overrides, between: None, part_bytes: None })
+        Ok(Self::with(environment, overrides, config, state, host))
+    }
+
+    fn with(
+        environment: Environment,
+        overrides: Overrides,
+        config: ConfigFile,
+        state: StateDirectory,
+        host: Host,
+    ) -> Self {
+        let (between, part_bytes, ladder, pace) = (None, None, None, Pace::default());
+        Self { environment, config, state, host, overrides, between, part_bytes, pace, ladder }
     }
 
     /// Puts something between the application and every storage it opens. For tests, which need a
@@ -83,6 +99,32 @@ impl Context {
     pub fn with_part_bytes(mut self, part_bytes: u64) -> Self {
         self.part_bytes = Some(part_bytes);
         self
+    }
+
+    /// Makes passes at other times, and removes after another grace period. For tests, which do not last for
+    /// days.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_passes(mut self, first: Duration, every: Duration, grace: Duration) -> Self {
+        self.pace = Pace { first, every, grace };
+        self
+    }
+
+    /// Keeps points by another ladder. For tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_ladder(mut self, ladder: Ladder) -> Self {
+        self.ladder = Some(ladder);
+        self
+    }
+
+    pub(crate) fn pace(&self) -> Pace {
+        self.pace
+    }
+
+    /// How long the points of a database stay.
+    pub(crate) fn ladder_of(&self, _database: &str) -> Ladder {
+        self.ladder.clone().unwrap_or_default()
     }
 
     pub(crate) fn part_bytes(&self) -> Option<u64> {

@@ -76,6 +76,7 @@ mod points;
 mod progress;
 mod prune;
 mod ranges;
+mod renew;
 mod replicate;
 mod restore;
 mod restore_point;
@@ -88,6 +89,7 @@ mod staging;
 mod state;
 mod stats;
 mod status;
+mod tidy;
 mod verify;
 mod vouch;
 mod way;
@@ -96,7 +98,7 @@ mod when;
 pub use lifeboat_ltx::Txid;
 pub use lifeboat_repository::{
     Age, BackupId, BackupName, CheckOptions, CheckReport, DatabaseSource, Doomed, Finding, Form,
-    GRACE, KeepRules, KeyEntry, KeyHolder, KeyId, Limit, LineageId, LostDatabase, Manifest,
+    GRACE, KeepRules, KeyEntry, KeyHolder, KeyId, Ladder, Limit, LineageId, LostDatabase, Manifest,
     ObjectRef, Person, Point, Problem, PrunePlan, PruneReport, Reason, Recipient, Source, Time,
     Why, Wrapping, WrappingName, fingerprint,
 };
@@ -140,9 +142,10 @@ pub use points::{DatabasePoints, LineagePoints, PointsRequest, points};
 pub use progress::{Note, Progress, Silent};
 pub use prune::{CleanupReport, Pruned, cleanup, plan_prune, prune};
 pub use ranges::{PointRange, ranges};
+pub use renew::{Renewed, renew_bases};
 pub use replicate::{
     Activity, DatabaseStatus, Event, Events, LeaseStatus, ReplicateReport, ReplicateRequest,
-    RepositoryStatus, Stop, replicate, yield_databases,
+    RepositoryStatus, Stop, UpkeepStatus, replicate, yield_databases,
 };
 pub use restore::{RestorePlan, RestoreReport, RestoreRequest, plan_restore, restore};
 pub use restore_point::{

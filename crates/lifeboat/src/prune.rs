@@ -5,7 +5,7 @@ use std::time::Duration;
 use lifeboat_repository::{GRACE, Ladder, PruneOptions, PrunePlan, PruneReport};
 
 use crate::forget::{ForgetPlan, ForgetRequest, forget, plan_forget};
-use crate::{OpenRepository, Result};
+use crate::{OpenRepository, Renewed, Result, Silent, renew_bases};
 
 /// What a prune did.
 #[derive(Debug, Default)]
@@ -43,12 +43,17 @@ pub struct CleanupReport {
     pub plan: PrunePlan,
     /// What was.
     pub pruned: Pruned,
+    /// New bases.
+    pub renewed: Renewed,
 }
 
-/// Forgets what the configured rules do not keep of this host's backups, then prunes.
+/// Forgets what the configured rules do not keep of this host's backups, then prunes, and writes new bases
+/// where they are due.
 pub fn cleanup(opened: &OpenRepository<'_>) -> Result<CleanupReport> {
     let host = Some(opened.context().host_name());
-    forget_and_prune(opened, &ForgetRequest { host, ..ForgetRequest::default() })
+    let mut report = forget_and_prune(opened, &ForgetRequest { host, ..ForgetRequest::default() })?;
+    report.renewed = renew_bases(opened, &Silent)?;
+    Ok(report)
 }
 
 pub(crate) fn forget_and_prune(
@@ -59,5 +64,5 @@ pub(crate) fn forget_and_prune(
     forget(opened, &forgotten)?;
     let plan = plan_prune(opened, GRACE)?;
     let pruned = prune(opened, &plan, GRACE)?;
-    Ok(CleanupReport { forgotten, plan, pruned })
+    Ok(CleanupReport { forgotten, plan, pruned, renewed: Renewed::default() })
 }

@@ -13,13 +13,16 @@
 //! waits in its order, and falls behind when it is away; what no repository lacks leaves the spool.
 //!
 //! A third kind of thread, the starter, does what may take long: first captures, and bringing a repository
-//! up from whatever it has to the present state, where the spool does not lead there.
+//! up from whatever it has to the present state, where the spool does not lead there. A fourth, the keeper,
+//! merges what is stored and removes what nobody needs.
 
 mod captures;
 mod control;
+mod copies;
 mod engine;
 mod event;
 mod growth;
+mod keeper;
 mod message;
 mod queue;
 mod replica;
@@ -39,10 +42,12 @@ use std::time::Duration;
 
 pub(crate) use control::{NOT_HERE, Question, ask};
 pub use event::{Event, Events};
-pub use status::{Activity, DatabaseStatus, LeaseStatus, RepositoryStatus};
+pub(crate) use keeper::Pace;
+pub use status::{Activity, DatabaseStatus, LeaseStatus, RepositoryStatus, UpkeepStatus};
 pub use yielding::yield_databases;
 
 use self::engine::{Engine, Parts};
+use self::keeper::Keeper;
 use self::starter::Starter;
 use self::uploader::Uploader;
 use self::wake::Wake;
@@ -130,6 +135,7 @@ pub fn replicate(
     let (to_engine, messages) = channel();
     let (to_starter, work) = channel();
     let wake = stop.wake.clone();
+    let limits = limits(context, request);
     let starter = Starter {
         context,
         repositories: repositories.len(),
@@ -156,17 +162,33 @@ pub fn replicate(
             spawn(scope, "upload", move || uploader.run())?;
         }
         spawn(scope, "start", move || starter.run())?;
+        // What ends at once keeps nothing for merges.
+        let (to_keeper, orders) = (!request.once).then(channel).unzip();
+        if let Some(orders) = orders {
+            let keeper = Keeper {
+                context,
+                repositories: repositories.len(),
+                pace: context.pace(),
+                merges_bytes: limits.spool_bytes.map(|bytes| bytes / 4),
+                orders,
+                messages: to_engine.clone(),
+                wake: wake.clone(),
+                stop,
+            };
+            spawn(scope, "keep", move || keeper.run())?;
+        }
         drop(to_engine);
         let parts = Parts {
             context,
             request: &request.sources,
             once: request.once,
-            limits: limits(context, request),
+            limits,
             events,
             stop,
             messages,
             starter: to_starter,
             uploaders,
+            keeper: to_keeper,
             locations: repositories
                 .iter()
                 .map(|one| one.location.path().display().to_string())

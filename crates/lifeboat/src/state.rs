@@ -14,7 +14,7 @@ mod spool;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use database::{Captured, DatabaseState, DatabaseStateFile, Pending, Position};
+pub(crate) use database::{Captured, DatabaseState, DatabaseStateFile, Merging, Pending, Position};
 use file::lock;
 pub(crate) use file::{
     create_private_directory, load, replace_private_file, save, sync_directory_of,
@@ -31,6 +31,13 @@ use crate::{Error, Result};
 #[derive(Debug, Clone)]
 pub(crate) struct StateDirectory {
     path: PathBuf,
+}
+
+/// The states of all databases that were ever captured here, and whose state can be read.
+pub(crate) fn known_states(state: &StateDirectory) -> Result<Vec<DatabaseState>> {
+    let entries = std::fs::read_dir(state.databases()).into_iter().flatten().flatten();
+    let states = entries.map(|entry| DatabaseStateFile::peek_at(&entry.path()));
+    Ok(states.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
 impl StateDirectory {

@@ -7,7 +7,7 @@ use lifeboat_repository::{DatabaseAddress, Repository, encode_name, points};
 
 use crate::destination::suffixed;
 use crate::replicate::{Activity, DatabaseStatus, LeaseStatus, Question, RepositoryStatus, ask};
-use crate::state::{DatabaseState, DatabaseStateFile};
+use crate::state::{DatabaseState, DatabaseStateFile, known_states};
 use crate::{Context, Result};
 
 /// How long a replication may take to answer: it is never busy for long.
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Repositories that are configured, or named, are asked what they hold; that needs no key.
 pub fn status(context: &Context) -> Result<Vec<DatabaseStatus>> {
     let mut databases: BTreeMap<String, DatabaseStatus> = BTreeMap::new();
-    for state in known(context)? {
+    for state in known_states(context.state())? {
         databases.insert(state.name.clone(), stopped(context, &state)?);
     }
     for answer in ask(context.state_path(), &Question::Status, PATIENCE) {
@@ -42,20 +42,16 @@ pub fn status(context: &Context) -> Result<Vec<DatabaseStatus>> {
     Ok(databases.into_values().collect())
 }
 
-/// Every database that was ever captured here.
-fn known(context: &Context) -> Result<Vec<DatabaseState>> {
-    let entries = std::fs::read_dir(context.state().databases()).into_iter().flatten().flatten();
-    let states = entries.map(|entry| DatabaseStateFile::peek_at(&entry.path()));
-    Ok(states.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
-}
-
 /// One that nobody replicates now.
 fn stopped(context: &Context, state: &DatabaseState) -> Result<DatabaseStatus> {
     let directory = context.state().databases().join(encode_name(&state.name)?);
-    let waiting = DatabaseStateFile::waiting_at(&directory)?;
+    let mut waiting = DatabaseStateFile::waiting_at(&directory)?;
+    // What every repository has may be left there as copies.
+    let everywhere = state.positions.values().map(|position| position.txid).min();
     let newest = waiting.last().map(|spooled| (spooled.max, spooled.time));
     let captured = state.captured.txid.map(|txid| (txid, state.captured.time));
     let newest = newest.max(captured);
+    waiting.retain(|spooled| Some(spooled.max) > everywhere);
     let mut repositories = Vec::new();
     for (id, position) in &state.positions {
         let lacking = || waiting.iter().filter(|spooled| spooled.max > position.txid);

@@ -163,6 +163,31 @@ fn sentence(event: &Event<'_>) -> String {
             "{database}: THE SPOOL IS FULL, points up to {txid} were dropped; what they hold goes into \
              the next one"
         ),
+        Event::Merged { database, repository, from, to, files, bytes } => format!(
+            "{database}: {} became {from} to {to} in {repository} ({} sent)",
+            size::count(*files, "file"),
+            size::bytes(*bytes)
+        ),
+        Event::Passed {
+            database,
+            repository,
+            merges,
+            announced_objects,
+            removed_objects,
+            removed_bytes,
+        } => format!(
+            "{database}: looked at its history in {repository}: {}, {} announced, {} removed ({})",
+            size::count(*merges, "merge"),
+            size::count(*announced_objects, "object"),
+            removed_objects,
+            size::bytes(*removed_bytes)
+        ),
+        Event::BaseDue { database, repository, reason } => {
+            format!("{database}: a new base for {repository} ({reason})")
+        }
+        Event::Based { database, repository, txid, bytes } => {
+            format!("{database}: base of {txid} is in {repository} ({} sent)", size::bytes(*bytes))
+        }
         Event::Failing { database, repository, error } => {
             format!("{}: {error}; trying again", place(*database, *repository))
         }
@@ -203,6 +228,30 @@ fn document(event: &Event<'_>) -> Value {
         Event::Dropped { database, txid } => {
             json!({ "message_type": "dropped", "database": database, "txid": txid.to_string() })
         }
+        Event::Merged { database, repository, from, to, files, bytes } => json!({
+            "message_type": "merged", "database": database, "repository": repository,
+            "from": from.to_string(), "to": to.to_string(), "files": files, "sent_bytes": bytes,
+        }),
+        Event::Passed {
+            database,
+            repository,
+            merges,
+            announced_objects,
+            removed_objects,
+            removed_bytes,
+        } => json!({
+            "message_type": "passed", "database": database, "repository": repository,
+            "merges": merges, "announced_objects": announced_objects,
+            "removed_objects": removed_objects, "removed_bytes": removed_bytes,
+        }),
+        Event::BaseDue { database, repository, reason } => json!({
+            "message_type": "base_due", "database": database, "repository": repository,
+            "reason": reason,
+        }),
+        Event::Based { database, repository, txid, bytes } => json!({
+            "message_type": "based", "database": database, "repository": repository,
+            "txid": txid.to_string(), "sent_bytes": bytes,
+        }),
         Event::Failing { database, repository, error } => json!({
             "message_type": "failing", "database": database, "repository": repository,
             "message": error,

@@ -1,6 +1,6 @@
 //! `lifeboat status`
 
-use lifeboat::{Activity, DatabaseStatus, Error, RepositoryStatus, status};
+use lifeboat::{Activity, DatabaseStatus, Error, RepositoryStatus, UpkeepStatus, status};
 use serde_json::json;
 
 use super::Session;
@@ -41,6 +41,27 @@ fn show(database: &DatabaseStatus) -> Result<(), Error> {
         if let Some(problem) = &repository.problem {
             output::line(&format!("  problem   {}: {problem}", repository.location))?;
         }
+        if let Some(upkeep) = &repository.upkeep {
+            show_upkeep(upkeep, &repository.location)?;
+        }
+    }
+    Ok(())
+}
+
+/// How a history is kept short, once there is something to say of it.
+fn show_upkeep(upkeep: &UpkeepStatus, location: &str) -> Result<(), Error> {
+    let UpkeepStatus { merges, last_pass, waiting_objects, waiting_bytes, .. } = upkeep;
+    if *merges > 0 || last_pass.is_some() {
+        let pass = last_pass.map(|time| {
+            let (count, bytes) = (size::count(*waiting_objects, "object"), *waiting_bytes);
+            let waiting = format!("{count} ({}) will be removed", size::bytes(bytes));
+            format!(", looked at as a whole at {}: {waiting}", local(time))
+        });
+        let pass = pass.unwrap_or_default();
+        output::line(&format!("  history   {location}: {}{pass}", size::count(*merges, "merge")))?;
+    }
+    if let Some(problem) = &upkeep.problem {
+        output::line(&format!("  problem   {location}: history: {problem}"))?;
     }
     Ok(())
 }

@@ -6,12 +6,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use lifeboat_repository::{LtxWriter, SealedLtx};
+use lifeboat_sqlite::Pin;
 
 use crate::space::free_bytes;
 use crate::{Error, Result};
 
 /// The beginning of an LTX file's way into a repository.
-pub(super) enum Out {
+pub(crate) enum Out {
     /// Compressed, sealed and stored as it is written.
     Repository(Box<LtxWriter>),
     /// As it is, to a file, at the speed of the disk.
@@ -19,8 +20,24 @@ pub(super) enum Out {
 }
 
 impl Out {
+    /// Where `bytes` of pages of a pinned database go: right into the repository, or, where writers wait for
+    /// the pin, to a spool first, if there is room; whether it is a spool.
+    pub(super) fn of(
+        pin: &Pin,
+        scratch: &Path,
+        bytes: u64,
+        begin: impl FnOnce() -> Result<LtxWriter>,
+    ) -> Result<(Self, bool)> {
+        if pin.blocks_writers()
+            && let Some(spool) = Self::spool(scratch, bytes)?
+        {
+            return Ok((spool, true));
+        }
+        Ok((Self::Repository(Box::new(begin()?)), false))
+    }
+
     /// A spool for `bytes` of pages; `None` where there is no room for it.
-    pub(super) fn spool(scratch: &Path, bytes: u64) -> Result<Option<Self>> {
+    fn spool(scratch: &Path, bytes: u64) -> Result<Option<Self>> {
         if free_bytes(scratch)? < bytes + bytes / 50 + (1 << 20) {
             return Ok(None);
         }

@@ -197,7 +197,8 @@ impl Capture<'_> {
         files: &[LtxFile],
         known: &HashMap<String, ObjectRef>,
     ) -> Result<Checksum> {
-        let mut stage = PageArrayStage::create(&self.files.new_pages(), hash_key(self.files)?)?;
+        let mut stage =
+            PageArrayStage::create(&self.files.new_pages(), hash_key(&self.files.new_pages())?)?;
         self.progress.begin(&format!("rebuilding the state of {}", self.target.name), None);
         let (storage, secrets) = (self.repository.storage(), self.opened.secrets()?);
         for file in files {

@@ -1,6 +1,7 @@
 //! Reads of a pinned database what the repository lacks, and encodes it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use lifeboat_ltx::{Checksum, Header, Txid, WalRange};
 use lifeboat_repository::{
@@ -16,7 +17,7 @@ use super::find::Found;
 use super::out::Out;
 use super::{Capture, Taken};
 use crate::error::chain;
-use crate::state::{Captured, DatabaseState, DatabaseStateFile, Facts, Position, Seen};
+use crate::state::{Captured, DatabaseState, Facts, Position, Seen};
 use crate::{ChangedBy, Error, Note, Result};
 
 pub(crate) const LEVEL_CAPTURE: u8 = 0;
@@ -120,7 +121,7 @@ impl Capture<'_> {
         let mut header = header(image, lineage.id(), name);
         header.checksum_after = checksum_after;
         let pages = self.files.new_pages();
-        let array = PageArrayWriter::create(&pages, image.page_size(), hash_key(self.files)?)?;
+        let array = PageArrayWriter::create(&pages, image.page_size(), hash_key(&pages)?)?;
         let coding = self.repository.form().page_coding();
         let out = self.out(pin, &lineage, name, image.size())?;
         self.begin("storing", image.size());
@@ -204,13 +205,12 @@ impl Capture<'_> {
     /// Where the encoded pages go: right into the repository, or, where writers wait for the pin,
     /// to a spool first.
     fn out(&self, pin: &Pin, lineage: &LineageAddress, name: LtxName, bytes: u64) -> Result<Out> {
-        if pin.blocks_writers() {
-            if let Some(spool) = Out::spool(&self.files.scratch(), bytes)? {
-                return Ok(spool);
-            }
+        let begin = || Ok(self.repository.begin_ltx(lineage, name)?);
+        let (out, spooled) = Out::of(pin, &self.files.scratch(), bytes, begin)?;
+        if !spooled && pin.blocks_writers() {
             self.progress.note(&Note::NoRoomToSpool { source: self.target.name.clone() });
         }
-        Ok(Out::Repository(Box::new(self.repository.begin_ltx(lineage, name)?)))
+        Ok(out)
     }
 
     fn origin(&self, page_size: u32, reason: String, parent: Option<Parent>) -> Origin {
@@ -233,10 +233,10 @@ fn is_page_array(error: &Error) -> bool {
 }
 
 /// A key for a new page array.
-pub(super) fn hash_key(files: &DatabaseStateFile) -> Result<HashKey> {
+pub(super) fn hash_key(pages: &Path) -> Result<HashKey> {
     let mut secret = [0; 192];
     getrandom::fill(&mut secret)
-        .map_err(|error| Error::file("draw a key for", &files.pages())(error.into()))?;
+        .map_err(|error| Error::file("draw a key for", pages)(error.into()))?;
     Ok(HashKey::new(secret))
 }
 
@@ -249,7 +249,7 @@ pub(crate) fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(4)
 }
 
-fn base_name(txid: Txid, time: Time) -> LtxName {
+pub(super) fn base_name(txid: Txid, time: Time) -> LtxName {
     LtxName { level: LEVEL_BASE, min: Txid::FIRST, max: txid, time }
 }
 

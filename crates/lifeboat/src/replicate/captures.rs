@@ -14,6 +14,7 @@ use lifeboat_sqlite::{
     encode_changes, scan, since,
 };
 
+use super::copies::Copies;
 use super::queue::MOST_MERGED;
 use crate::capture::find::{before, trusted};
 use crate::capture::take::{LEVEL_CAPTURE, following, header, point_time, workers};
@@ -28,6 +29,8 @@ pub(super) struct Captures {
     array: PageArray,
     /// Captures that some repository lacks, oldest first.
     pub(super) waiting: VecDeque<Spooled>,
+    /// Captures that none lacks, and of which merges may still be made.
+    copies: Copies,
     /// Whether the state in memory is ahead of its file.
     unsaved: bool,
     /// Whether the page array lacks a capture that is in the spool: then nothing may be saved, and the
@@ -73,7 +76,17 @@ impl Captures {
         let Ok(array) = PageArray::open(&files.pages()) else { return Ok(Err(files)) };
         files.spool().sweep()?;
         let waiting = files.spool().waiting()?.into();
-        Ok(Ok(Self { files, state, array, waiting, unsaved: false, torn: false, changed: None }))
+        let copies = Copies::default();
+        Ok(Ok(Self {
+            files,
+            state,
+            array,
+            waiting,
+            copies,
+            unsaved: false,
+            torn: false,
+            changed: None,
+        }))
     }
 
     /// Captures what a pinned state has that the last capture had not.
@@ -197,19 +210,29 @@ impl Captures {
         Ok(())
     }
 
-    /// Removes what all of these repositories have from the spool. If then more than `limit` bytes are
-    /// left, they are merged, and if that does not help, dropped: who lacks them is brought up in
-    /// another way.
+    /// Takes what all of these repositories have out of the spool, but for `copies` that merges are made
+    /// of. If then more than `limit` bytes are left, the copies go first; the others are merged, and if
+    /// that does not help, dropped: who lacks them is brought up in another way.
     ///
     /// The state must be saved.
-    pub(super) fn release(&mut self, ids: &[String], limit: Option<u64>) -> Result<Released> {
+    pub(super) fn release(
+        &mut self,
+        ids: &[String],
+        limit: Option<u64>,
+        copies: bool,
+    ) -> Result<Released> {
         // One that has no position yet gets a base, and needs nothing of this.
         let positions = ids.iter().filter_map(|id| self.state.positions.get(id));
         let all = positions.map(|position| position.txid).min();
-        while let Some(spooled) = self.waiting.front().filter(|spooled| Some(spooled.max) <= all) {
-            self.files.release(&self.state, spooled)?;
-            self.waiting.pop_front();
+        let now = Instant::now();
+        while self.waiting.front().is_some_and(|spooled| Some(spooled.max) <= all)
+            && let Some(spooled) = self.waiting.pop_front()
+        {
+            self.copies.add(spooled, now);
         }
+        let waiting = self.waiting_bytes(None);
+        let room = limit.map(|limit| (limit / 2).min(limit.saturating_sub(waiting)));
+        self.drop_copies(if copies { room } else { Some(0) })?;
         let too_much = |waiting: &VecDeque<Spooled>| {
             let bytes = waiting.iter().map(|spooled| spooled.bytes).sum::<u64>();
             limit.is_some_and(|limit| bytes > limit)
@@ -225,6 +248,27 @@ impl Captures {
             dropped = Some(spooled.max);
         }
         Ok(dropped.map_or(Released::Merged, Released::Dropped))
+    }
+
+    /// No merge needs copies up to `txid` any more.
+    pub(super) fn merged(&mut self, txid: Txid) -> Result<()> {
+        self.copies.merged(txid);
+        self.drop_copies(None)
+    }
+
+    /// Removes copies that are of no more use, and the oldest of more than `most` bytes.
+    pub(super) fn drop_copies(&mut self, most: Option<u64>) -> Result<()> {
+        let now = Instant::now();
+        while let Some(spooled) = self.copies.superfluous(now, most) {
+            self.files.release(&self.state, spooled)?;
+            self.copies.drop_oldest();
+        }
+        Ok(())
+    }
+
+    /// When copies have been there for long enough.
+    pub(super) fn copies_expire(&self) -> Option<Instant> {
+        self.copies.expire()
     }
 
     /// Merges what waits, as far as no repository stands in between.

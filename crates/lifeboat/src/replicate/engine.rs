@@ -3,6 +3,7 @@
 
 mod asked;
 mod finding;
+mod keeping;
 mod learning;
 mod looking;
 mod slot;
@@ -19,7 +20,7 @@ use self::finding::Kind;
 use self::slot::{Lane, Slot};
 use super::control::{Control, Conversation};
 use super::event::{Event, Events};
-use super::message::{Message, Order, Start};
+use super::message::{Message, Order, Start, Upkeep};
 use super::status::DatabaseStatus;
 use super::watch::Watch;
 use super::{Limits, ReplicateReport, Stop};
@@ -41,6 +42,8 @@ pub(super) struct Engine<'a> {
     /// `None` at the end.
     starter: Option<Sender<Start>>,
     uploaders: Vec<Sender<Order>>,
+    /// `None` at the end, and where nothing is kept short.
+    keeper: Option<Sender<Upkeep>>,
     control: Control,
     watch: Watch,
     databases: Vec<Slot>,
@@ -70,6 +73,7 @@ pub(super) struct Parts<'a> {
     pub(super) messages: Receiver<Message>,
     pub(super) starter: Sender<Start>,
     pub(super) uploaders: Vec<Sender<Order>>,
+    pub(super) keeper: Option<Sender<Upkeep>>,
     /// Where the repositories are.
     pub(super) locations: Vec<String>,
 }
@@ -88,6 +92,7 @@ impl<'a> Engine<'a> {
             messages: parts.messages,
             starter: Some(parts.starter),
             uploaders: parts.uploaders,
+            keeper: parts.keeper,
             databases: Vec::new(),
             repositories: locations.map(Lane::new).collect(),
             paths: HashMap::new(),
@@ -130,6 +135,7 @@ impl Engine<'_> {
             self.look_due(now);
             self.save_due(now);
             self.find_due(now);
+            self.expire_due(now);
             self.wait();
             self.take_messages();
             self.take_notices();
@@ -156,6 +162,7 @@ impl Engine<'_> {
             .filter_map(|slot| slot.next)
             .chain(saving)
             .chain(self.find_again)
+            .chain(self.databases.iter().filter_map(Slot::copies_expire))
             .min();
         let active = self.databases.iter().any(|slot| slot.next.is_some());
         let timeout = due.map(|due| due.saturating_duration_since(now));
@@ -181,6 +188,7 @@ impl Engine<'_> {
         // Both end once nobody can ask them anything any more; their last messages come before.
         self.uploaders.clear();
         self.starter = None;
+        self.keeper = None;
         while let Ok(message) = self.messages.recv() {
             self.take(message);
         }

@@ -63,6 +63,56 @@ pub enum Event<'a> {
         /// Why the former one could not go on.
         reason: &'a str,
     },
+    /// Files of a closed window became one.
+    Merged {
+        /// The database.
+        database: &'a str,
+        /// Where.
+        repository: &'a str,
+        /// The first transaction.
+        from: Txid,
+        /// The last transaction.
+        to: Txid,
+        /// How many files.
+        files: u64,
+        /// Bytes that were sent for it.
+        bytes: u64,
+    },
+    /// The whole history of a database in a repository was looked at.
+    Passed {
+        /// The database.
+        database: &'a str,
+        /// Where.
+        repository: &'a str,
+        /// Files that were made of others.
+        merges: u64,
+        /// Objects that go after the grace period.
+        announced_objects: u64,
+        /// Objects that went.
+        removed_objects: u64,
+        /// Their bytes.
+        removed_bytes: u64,
+    },
+    /// A new base is due.
+    BaseDue {
+        /// The database.
+        database: &'a str,
+        /// Where.
+        repository: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
+    /// A new base was written.
+    Based {
+        /// The database.
+        database: &'a str,
+        /// Where.
+        repository: &'a str,
+        /// The transaction that it holds.
+        txid: Txid,
+        /// Bytes that were sent for it.
+        bytes: u64,
+    },
     /// A database cannot be read, or a repository not be written to. It is tried again.
     Failing {
         /// The database; `None`: all of them.
@@ -84,7 +134,13 @@ pub enum Event<'a> {
 impl Event<'_> {
     /// Whether it happens all the time while all is well.
     pub fn is_routine(&self) -> bool {
-        matches!(self, Self::Captured { .. } | Self::Protected { .. })
+        matches!(
+            self,
+            Self::Captured { .. }
+                | Self::Protected { .. }
+                | Self::Merged { .. }
+                | Self::Passed { .. }
+        )
     }
 }
 

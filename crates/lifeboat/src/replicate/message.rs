@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use lifeboat_ltx::Txid;
-use lifeboat_repository::{LineageAddress, LineageId, LtxName, Time};
+use lifeboat_repository::{Ladder, LineageAddress, LineageId, LtxName, Time};
 
+use super::keeper::Local;
 use super::replica::Replica;
 use crate::state::{Ledger, Position, Spooled};
 use crate::{DatabaseTarget, Error};
@@ -17,6 +18,41 @@ pub(super) enum Message {
     Ready { database: usize, replica: Result<Box<Replica>, Error> },
     /// Something about a repository.
     Upload { repository: usize, news: UploadNews },
+    /// Something about the history of a database in a repository.
+    Keeper { database: usize, repository: usize, news: KeeperNews },
+    /// No merge needs captures of a lineage up to here any more.
+    Merged { database: usize, lineage: LineageId, txid: Txid },
+}
+
+/// What the keeper tells, and the starter of the bases that it writes for it.
+#[derive(Debug)]
+pub(super) enum KeeperNews {
+    /// Several files became one.
+    Merged { name: LtxName, files: usize, sent_bytes: u64 },
+    /// A pass is over.
+    Passed(Pass),
+    /// A base is due, and why.
+    BaseDue { reason: String },
+    /// It was written.
+    Based { txid: Txid, sent_bytes: u64 },
+    /// Something failed; it is tried again.
+    Failing(Error),
+    /// It works again.
+    Working,
+}
+
+/// What a pass did.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Pass {
+    /// Files that it made of others.
+    pub(super) merges: u64,
+    /// Objects that it announced, and that it removed.
+    pub(super) announced_objects: u64,
+    pub(super) removed_objects: u64,
+    pub(super) removed_bytes: u64,
+    /// Objects that were announced and wait for their removal, and their bytes.
+    pub(super) waiting_objects: u64,
+    pub(super) waiting_bytes: u64,
 }
 
 /// What an uploader tells.
@@ -29,7 +65,16 @@ pub(super) enum UploadNews {
     /// It works again, with all that failed or with one.
     Working { database: Option<usize> },
     /// A database may be brought there; nothing is missing from what it holds.
-    Attached { database: usize, lineage: LineageId, position: Position, time: Time },
+    Attached {
+        database: usize,
+        lineage: LineageId,
+        position: Position,
+        time: Time,
+        /// What it holds.
+        names: Vec<LtxName>,
+        /// How many captures wait for it.
+        waiting: usize,
+    },
     /// It holds more of a database.
     Stored {
         database: usize,
@@ -37,6 +82,8 @@ pub(super) enum UploadNews {
         name: LtxName,
         position: Position,
         sent_bytes: u64,
+        /// How many captures still wait for it.
+        waiting: usize,
     },
     /// It cannot go on with what is in the spool, and why.
     Lacks { database: usize, reason: String },
@@ -74,6 +121,36 @@ pub(super) struct Attach {
     pub(super) ledger: Ledger,
 }
 
+/// To the keeper.
+#[derive(Debug)]
+pub(super) enum Upkeep {
+    /// Look after a database, from here on.
+    Attach(Box<Kept>),
+    /// A repository holds these files of it, and so many captures wait.
+    Holds {
+        database: usize,
+        repository: usize,
+        lineage: LineageId,
+        names: Vec<LtxName>,
+        waiting: usize,
+    },
+    /// One file more.
+    Stored { database: usize, repository: usize, lineage: LineageId, name: LtxName, waiting: usize },
+    /// A backup holds a transaction.
+    Wanted { database: usize, repository: usize, txid: Txid },
+    /// Leave a database alone.
+    Detach { database: usize },
+}
+
+/// A database, as the keeper sees it.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) database: usize,
+    pub(super) lineage: LineageAddress,
+    pub(super) ladder: Ladder,
+    pub(super) local: Local,
+}
+
 /// To the starter.
 #[derive(Debug)]
 pub(super) enum Start {
@@ -81,4 +158,6 @@ pub(super) enum Start {
     Begin { database: usize, target: DatabaseTarget },
     /// Bring a repository up to the present state of a database, without the spool.
     Store { database: usize, replica: Box<Replica>, repository: usize },
+    /// Write a new base of a database into a repository.
+    Base { database: usize, replica: Box<Replica>, repository: usize },
 }

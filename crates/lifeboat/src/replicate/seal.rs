@@ -8,12 +8,41 @@ use lifeboat_ltx::{Decoder, Encoder, PageCoding, compact};
 use lifeboat_repository::{LineageAddress, LtxName, LtxWriter, ObjectRef, Repository};
 use lifeboat_storage::Storage;
 
-use crate::state::Spooled;
+use crate::state::{Ledger, Spooled};
 use crate::{Error, Result};
+
+/// Brings the file that captures which follow each other make into a repository: sealed into an outbox, noted
+/// in the ledger, sent. What an earlier try left in the outbox is sent as it is; anything else there is
+/// of no use. The bytes that were sent.
+pub(super) fn seal_and_send<'a>(
+    repository: &Repository,
+    outbox: &Arc<dyn Storage>,
+    ledger: &Ledger,
+    lineage: &LineageAddress,
+    name: LtxName,
+    captures: impl Iterator<Item = &'a Spooled>,
+) -> Result<u64> {
+    let mut outgoing = repository.outgoing(outbox)?;
+    if outgoing.last().is_none_or(|last| last.name != Some(name)) {
+        for stale in outgoing {
+            outbox.remove(&stale.entry.key)?;
+        }
+        let objects = seal(repository, outbox.clone(), lineage, name, captures)?;
+        ledger.append(&objects)?;
+        outgoing = repository.outgoing(outbox)?;
+    }
+    let mut sent_bytes = 0;
+    for one in outgoing {
+        sent_bytes += one.entry.size;
+        repository.send(outbox, &one.entry)?;
+        outbox.remove(&one.entry.key)?;
+    }
+    Ok(sent_bytes)
+}
 
 /// Merges captures that follow each other, and seals them into an outbox. Every checksum of theirs is
 /// verified on the way.
-pub(super) fn seal<'a>(
+fn seal<'a>(
     repository: &Repository,
     outbox: Arc<dyn Storage>,
     lineage: &LineageAddress,

@@ -1,6 +1,8 @@
 //! Begins with databases, and brings repositories up to them where the spool does not lead there, on a
 //! thread of its own: it may take long, and the captures of the others go on meanwhile.
 
+mod base;
+
 use std::sync::mpsc::{Receiver, Sender};
 
 use lifeboat_repository::DatabaseAddress;
@@ -33,18 +35,26 @@ impl Starter<'_> {
     /// Works until nobody can ask any more.
     pub(super) fn run(self) {
         while let Ok(start) = self.work.recv() {
-            let (database, replica) = match start {
-                Start::Begin { database, target } => (database, self.begin(target)),
+            match start {
+                Start::Begin { database, target } => self.ready(database, self.begin(target)),
                 Start::Store { database, replica, repository } => {
-                    (database, self.store(*replica, repository))
+                    self.ready(database, self.store(*replica, repository));
                 }
-            };
-            let replica = replica.map(Box::new);
-            if self.messages.send(Message::Ready { database, replica }).is_err() {
-                return;
+                Start::Base { database, replica, repository } => {
+                    self.base(database, *replica, repository);
+                }
             }
-            self.wake.ring();
         }
+    }
+
+    fn ready(&self, database: usize, replica: Result<Replica>) {
+        self.tell(Message::Ready { database, replica: replica.map(Box::new) });
+    }
+
+    fn tell(&self, message: Message) {
+        // Without an engine there is nobody to be told, and nobody who asks any more.
+        let _ = self.messages.send(message);
+        self.wake.ring();
     }
 
     /// Goes on from the local state; without any, a first capture into the first repository that can

@@ -88,6 +88,24 @@ pub struct RepositoryStatus {
     /// Who may write there.
     #[serde(default)]
     pub lease: Option<LeaseStatus>,
+    /// How its history is kept short there; `None` where nobody replicates.
+    #[serde(default)]
+    pub upkeep: Option<UpkeepStatus>,
+}
+
+/// How the history of a database is kept short in a repository, since its replication began.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpkeepStatus {
+    /// Files that were made of others.
+    pub merges: u64,
+    /// When all of it was last looked at.
+    pub last_pass: Option<Time>,
+    /// Objects that nobody needed then, and that wait for their removal.
+    pub waiting_objects: u64,
+    /// Their bytes.
+    pub waiting_bytes: u64,
+    /// What failed. It is tried again, and nothing is lost by it but room.
+    pub problem: Option<String>,
 }
 
 impl DatabaseStatus {

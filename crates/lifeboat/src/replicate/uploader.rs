@@ -12,9 +12,9 @@ use lifeboat_ltx::Txid;
 use lifeboat_repository::{LtxName, Repository, Time};
 use lifeboat_storage::Storage;
 
-use super::message::{Message, Order, UploadNews};
+use super::message::{Attach, Message, Order, UploadNews};
 use super::queue::{Queue, Standing};
-use super::seal::seal;
+use super::seal::seal_and_send;
 use super::wake::Wake;
 use crate::backoff::backoff;
 use crate::lease::{LEASE_TTL, hold};
@@ -188,7 +188,16 @@ impl Uploader<'_> {
                 let ends = listing.files.iter().filter(|file| file.name.max == position.txid);
                 let time = ends.map(|file| file.name.time).min().unwrap_or(Time::from_millis(0));
                 let lineage = queue.attach.lineage.id();
-                self.tell(UploadNews::Attached { database, lineage, position, time });
+                let names = listing.files.iter().map(|file| file.name).collect();
+                let waiting = queue.waiting.len();
+                self.tell(UploadNews::Attached {
+                    database,
+                    lineage,
+                    position,
+                    time,
+                    names,
+                    waiting,
+                });
             }
             (reason, _) => {
                 let reason = reason.unwrap_or_default();
@@ -210,22 +219,9 @@ impl Uploader<'_> {
         let Some(name) = queue.name(count) else { return Ok(()) };
         let captured = queue.waiting.get(count - 1).map(Spooled::captured).transpose()?;
         let checksum = captured.and_then(|captured| captured.checksum);
-        let mut outgoing = repository.outgoing(&outbox)?;
-        if outgoing.last().is_none_or(|last| last.name != Some(name)) {
-            for stale in outgoing {
-                outbox.remove(&stale.entry.key)?;
-            }
-            let batch = queue.waiting.iter().take(count);
-            let objects = seal(repository, outbox.clone(), &queue.attach.lineage, name, batch)?;
-            queue.attach.ledger.append(&objects)?;
-            outgoing = repository.outgoing(&outbox)?;
-        }
-        let mut sent_bytes = 0;
-        for one in outgoing {
-            sent_bytes += one.entry.size;
-            repository.send(&outbox, &one.entry)?;
-            outbox.remove(&one.entry.key)?;
-        }
+        let Attach { ledger, lineage, .. } = &queue.attach;
+        let batch = queue.waiting.iter().take(count);
+        let sent_bytes = seal_and_send(repository, &outbox, ledger, lineage, name, batch)?;
         queue.waiting.drain(..count);
         queue.sent = Some(Instant::now());
         queue.hurry = !queue.waiting.is_empty() && queue.hurry;
@@ -233,8 +229,15 @@ impl Uploader<'_> {
             let (database, position) =
                 (queue.attach.database, Position { txid: name.max, checksum });
             queue.attach.position = Some(position);
-            let lineage = queue.attach.lineage.id();
-            self.tell(UploadNews::Stored { database, lineage, name, position, sent_bytes });
+            let (lineage, waiting) = (queue.attach.lineage.id(), queue.waiting.len());
+            self.tell(UploadNews::Stored {
+                database,
+                lineage,
+                name,
+                position,
+                sent_bytes,
+                waiting,
+            });
         }
         Ok(())
     }
@@ -287,7 +290,7 @@ fn point_of(name: &LtxName) -> (Txid, Txid, Time) {
 }
 
 /// When to try again, after one more failure.
-fn next_try(failures: &mut u32) -> Instant {
+pub(super) fn next_try(failures: &mut u32) -> Instant {
     let wait = backoff(RETRY.0, RETRY.1, *failures);
     *failures = failures.saturating_add(1);
     Instant::now() + wait

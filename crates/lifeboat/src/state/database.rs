@@ -10,8 +10,10 @@
 //!     pages.new      a new page array, while it is pending
 //!     behind-<repository>-<txid>   pages that changed since that repository's position
 //!     objects-<repository>         the objects that were written to it
-//!     spool/         captures that some repository still lacks
+//!     spool/         captures that some repository still lacks, and copies that merges are made of
 //!     outbox-<repository>/         sealed objects on their way there
+//!     merges/<lineage>/            merges of captures, until the next rung is made of them
+//!     merged-<repository>/         sealed merges on their way there
 //!     scratch/       spool and private copies, emptied at each start
 //! ```
 //!
@@ -110,6 +112,28 @@ impl DatabaseState {
 pub(crate) struct DatabaseStateFile {
     directory: PathBuf,
     _lock: File,
+}
+
+/// The part of a database's directory in which merges are made, beside the one who holds its lock.
+#[derive(Debug, Clone)]
+pub(crate) struct Merging {
+    /// Captures, which others add and remove.
+    pub(crate) spool: Spool,
+    /// Merges of captures of one lineage, until the next rung is made of them.
+    pub(crate) merges: Spool,
+    directory: PathBuf,
+}
+
+impl Merging {
+    /// Sealed merges on their way to a repository.
+    pub(crate) fn outbox(&self, repository: &str) -> PathBuf {
+        self.directory.join(format!("merged-{repository}"))
+    }
+
+    /// What is known of the objects in a repository.
+    pub(crate) fn ledger(&self, repository: &str) -> Ledger {
+        Ledger::of(&self.directory, repository)
+    }
 }
 
 impl DatabaseStateFile {
@@ -321,7 +345,7 @@ impl DatabaseStateFile {
             std::fs::read_dir(&self.directory).map_err(Error::file("read", &self.directory))?;
         for path in entries.flatten().map(|entry| entry.path()) {
             if path.is_dir() && path != self.scratch() {
-                std::fs::remove_dir_all(&path).map_err(Error::file("remove", &path))?;
+                remove_directory(&path).map_err(Error::file("remove", &path))?;
             }
         }
         Ok(())
@@ -361,6 +385,13 @@ impl DatabaseStateFile {
         Spool::at(self.directory.join("spool"))
     }
 
+    /// What merges of a lineage are made of, and where they go.
+    pub(crate) fn merging(&self, lineage: LineageId) -> Merging {
+        let directory = self.directory.clone();
+        let merges = Spool::at(directory.join("merges").join(lineage.to_string()));
+        Merging { spool: self.spool(), merges, directory }
+    }
+
     /// Sealed objects on their way to a repository.
     pub(crate) fn outbox(&self, repository: &str) -> PathBuf {
         self.directory.join(format!("outbox-{repository}"))
@@ -390,4 +421,20 @@ impl DatabaseStateFile {
     pub(crate) fn scratch(&self) -> PathBuf {
         self.directory.join("scratch")
     }
+}
+
+/// Removes a directory in which other threads may be at work: what one adds meanwhile goes with the next
+/// try, and what one takes away is gone.
+fn remove_directory(path: &Path) -> std::io::Result<()> {
+    const TRIES: usize = 16;
+    let mut removed = Ok(());
+    for _ in 0..TRIES {
+        removed = std::fs::remove_dir_all(path);
+        match &removed {
+            Ok(()) => break,
+            Err(_) if !path.exists() => return Ok(()),
+            Err(_) => {}
+        }
+    }
+    removed
 }

@@ -5,7 +5,7 @@
 //! an object gets its name, so it may name objects that never came to be. A line that was cut by a
 //! crash is left out: who misses an object here reads it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -54,6 +54,18 @@ impl Ledger {
             .map_err(Error::file("write", &self.path))
     }
 
+    /// Forgets the objects that are not among these, which a listing shows. What is added meanwhile may be
+    /// forgotten too.
+    pub(crate) fn retain(&self, listed: &HashSet<&str>) -> Result<()> {
+        let mut objects = self.objects()?;
+        let known = objects.len();
+        objects.retain(|key, _| listed.contains(key.as_str()));
+        if objects.len() == known {
+            return Ok(());
+        }
+        self.replace(&objects.into_values().collect::<Vec<_>>())
+    }
+
     /// Forgets all others: a base needs none of the files before it.
     pub(crate) fn replace(&self, objects: &[ObjectRef]) -> Result<()> {
         replace_private_file(&self.path, &self.lines(objects)?)
@@ -96,6 +108,8 @@ mod tests {
         ledger.append(&[object("a", 3)]).unwrap();
         let objects = ledger.objects().unwrap();
         assert_eq!((objects.len(), objects["a"].size, objects["b"].size), (2, 3, 2));
+        ledger.retain(&["b", "d"].into()).unwrap();
+        assert_eq!(ledger.objects().unwrap().into_keys().collect::<Vec<_>>(), ["b"]);
         ledger.replace(&[object("d", 4)]).unwrap();
         assert_eq!(ledger.objects().unwrap().into_keys().collect::<Vec<_>>(), ["d"]);
     }

@@ -27,8 +27,8 @@ const BUFFER: usize = 64 * 1024;
 /// The most that the JSON of a capture may have: facts about some thousands of tables.
 const MAX_CAPTURED: u32 = 64 << 20;
 
-/// The captures of one database that some repository still lacks.
-#[derive(Debug)]
+/// The captures of one database that some repository still lacks, or that merges are made of.
+#[derive(Debug, Clone)]
 pub(crate) struct Spool {
     directory: PathBuf,
 }
@@ -67,7 +67,8 @@ impl Spool {
         files.iter().try_for_each(Spooled::remove)
     }
 
-    fn files(&self) -> Result<Vec<Spooled>> {
+    /// Every file, in no order.
+    pub(crate) fn files(&self) -> Result<Vec<Spooled>> {
         let failed = || Error::file("read", &self.directory);
         let entries = match std::fs::read_dir(&self.directory) {
             Ok(entries) => entries,
@@ -81,19 +82,24 @@ impl Spool {
         Ok(files)
     }
 
-    /// Makes one file of captures that follow each other.
+    /// Makes one file of captures that follow each other, in their place.
     pub(crate) fn merge(&self, captures: &[&Spooled]) -> Result<Spooled> {
+        let merged = self.join(captures)?;
+        captures.iter().try_for_each(|one| one.remove())?;
+        Ok(merged)
+    }
+
+    /// Makes one file of captures that follow each other; they stay where they are.
+    pub(crate) fn join(&self, captures: &[&Spooled]) -> Result<Spooled> {
         let (Some(first), Some(last)) = (captures.first(), captures.last()) else {
             return Err(damaged(&self.directory, "nothing to merge"));
         };
         let decoders = captures.iter().map(|one| one.decoder()).collect::<Result<Vec<_>>>()?;
-        let merged = self.add(first.min, &last.captured()?, |out| {
+        self.add(first.min, &last.captured()?, |out| {
             compact(decoders, out, PageCoding::Literal)
                 .map(drop)
                 .map_err(|error| first.ltx_error(error))
-        })?;
-        captures.iter().try_for_each(|one| one.remove())?;
-        Ok(merged)
+        })
     }
 
     /// Adds a capture, whose LTX file `encode` writes. It is durable when this returns.
@@ -145,6 +151,13 @@ impl Spooled {
             Err(error) => return Err(Error::file("look at", &path)(error)),
         };
         Ok(Some(Self { min, max, time, bytes, path }))
+    }
+
+    /// One that is not there; for tests of what only looks at numbers.
+    #[cfg(test)]
+    pub(crate) fn sample(min: Txid, max: Txid, bytes: u64) -> Self {
+        let time = Time::from_millis(i64::try_from(max.get()).unwrap_or(i64::MAX));
+        Self { min, max, time, bytes, path: PathBuf::from("sample") }
     }
 
     /// What the state is after it.

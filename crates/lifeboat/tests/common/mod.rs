@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 pub(crate) mod tearing;
+pub(crate) mod replication;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -12,7 +12,7 @@ use crate::error::chain;
 use crate::replicate::captures::Look;
 use crate::replicate::control::{Conversation, NOT_HERE, Question};
 use crate::replicate::event::Event;
-use crate::replicate::message::Order;
+use crate::replicate::message::{Order, Upkeep};
 use crate::replicate::replica::Replica;
 use crate::replicate::status::{Activity, DatabaseStatus, RepositoryStatus};
 
@@ -82,6 +82,7 @@ impl Engine<'_> {
         }
         let _ = self.uploaders[repository].send(Order::Hurry { database: number });
         let (lineage, txid) = (source.lineage, source.txid);
+        self.tell_keeper(Upkeep::Wanted { database: number, repository, txid });
         let answer = json!({ "source": source });
         let database = number;
         self.asked.push(Asked { database, repository, lineage, txid, answer, conversation });
@@ -182,6 +183,7 @@ impl Way {
             lag_seconds: lag.max(0).unsigned_abs() / 1000,
             lag_bytes: replica.map_or(0, |replica| replica.captures.waiting_bytes(protected)),
             problem: lane.trouble.clone().or_else(|| self.trouble.clone()),
+            upkeep: Some(self.upkeep.clone()),
             ..RepositoryStatus::default()
         }
     }

@@ -7,7 +7,7 @@ use super::slot::Phase;
 use crate::Error;
 use crate::error::chain;
 use crate::replicate::event::Event;
-use crate::replicate::message::{Attach, Message, Order, UploadNews};
+use crate::replicate::message::{Attach, Message, Order, Upkeep, UploadNews};
 use crate::replicate::replica::Replica;
 
 /// How often a repository is brought up before that is taken for a failure.
@@ -25,6 +25,10 @@ impl Engine<'_> {
             Message::Ready { database, replica: Ok(replica) } => self.ready(database, replica),
             Message::Ready { database, replica: Err(error) } => self.failed(database, &error),
             Message::Upload { repository, news } => self.learn(repository, news),
+            Message::Keeper { database, repository, news } => {
+                self.learn_upkeep(database, repository, news);
+            }
+            Message::Merged { database, lineage, txid } => self.merged(database, lineage, txid),
         }
     }
 
@@ -43,6 +47,7 @@ impl Engine<'_> {
         slot.phase = Phase::Following(replica);
         slot.next = Some(std::time::Instant::now());
         self.refuse_former(number, lineage);
+        self.attach_keeper(number);
         (0..self.repositories.len()).for_each(|repository| self.attach(number, repository));
     }
 
@@ -108,17 +113,19 @@ impl Engine<'_> {
             UploadNews::Attached { database, lineage, .. }
             | UploadNews::Stored { database, lineage, .. }
                 if self.is_former(database, lineage) => {}
-            UploadNews::Attached { database, position, time, .. } => {
+            UploadNews::Attached { database, lineage, position, time, names, waiting } => {
                 self.works(None, repository);
                 self.works(Some(database), repository);
+                self.tell_keeper(Upkeep::Holds { database, repository, lineage, names, waiting });
                 let way = &mut self.databases[database].ways[repository];
                 (way.attached, way.lacked) = (true, 0);
                 way.protected = Some((position.txid, time));
                 self.answer();
             }
-            UploadNews::Stored { database, lineage, name, position, sent_bytes } => {
+            UploadNews::Stored { database, lineage, name, position, sent_bytes, waiting } => {
                 self.works(None, repository);
                 self.works(Some(database), repository);
+                self.tell_keeper(Upkeep::Stored { database, repository, lineage, name, waiting });
                 let slot = &mut self.databases[database];
                 let way = &mut slot.ways[repository];
                 way.protected = Some((position.txid, name.time));

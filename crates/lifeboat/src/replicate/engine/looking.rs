@@ -8,7 +8,7 @@ use crate::Error;
 use crate::error::chain;
 use crate::replicate::captures::{Look, Released};
 use crate::replicate::event::Event;
-use crate::replicate::message::{Order, Start};
+use crate::replicate::message::{Order, Start, Upkeep};
 
 /// How often the state is saved while captures go on, and the spool cleared of what nobody lacks.
 const SAVE: Duration = Duration::from_secs(5);
@@ -111,7 +111,8 @@ impl Engine<'_> {
         for uploader in &self.uploaders {
             let _ = uploader.send(Order::Detach { database: number });
         }
-        let error = chain(error);
+        self.tell_keeper(Upkeep::Detach { database: number });
+        let (slot, error) = (&mut self.databases[number], chain(error));
         if slot.trouble.as_ref() != Some(&error) {
             self.events.event(&Event::Failing {
                 database: Some(&slot.target.name),
@@ -148,13 +149,14 @@ impl Engine<'_> {
             self.repositories.iter().filter_map(|lane| lane.id.clone()).collect();
         // One that was not reached yet may need all of it.
         let releases = ids.len() == self.repositories.len();
+        let keeps_copies = self.keeper.is_some();
         for number in 0..self.databases.len() {
             let slot = &mut self.databases[number];
             let Phase::Following(replica) = &mut slot.phase else { continue };
             let captures = &mut replica.captures;
             let saved = captures.save().and_then(|()| {
                 let ids = if releases { ids.as_slice() } else { &[] };
-                captures.release(ids, self.limits.spool_bytes)
+                captures.release(ids, self.limits.spool_bytes, keeps_copies)
             });
             match saved {
                 Ok(Released::All) => {}

@@ -7,6 +7,7 @@ use lifeboat_repository::{LineageId, Time};
 
 use crate::backoff::backoff;
 use crate::replicate::replica::Replica;
+use crate::replicate::status::UpkeepStatus;
 use crate::state::Position;
 use crate::{DatabaseTarget, Error};
 
@@ -69,6 +70,8 @@ pub(super) struct Way {
     pub(super) trouble: Option<String>,
     /// What was stored while the starter had the database, and of which lineage.
     pub(super) stored: Option<(LineageId, Position)>,
+    /// How its history is kept short there.
+    pub(super) upkeep: UpkeepStatus,
 }
 
 impl Slot {
@@ -103,6 +106,14 @@ impl Slot {
         let wait = backoff(RETRY.0, RETRY.1, self.failures);
         self.failures = self.failures.saturating_add(1);
         Instant::now() + wait
+    }
+
+    /// When copies of its captures have been there for long enough.
+    pub(super) fn copies_expire(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Following(replica) => replica.captures.copies_expire(),
+            _ => None,
+        }
     }
 
     /// Whether it was captured and every repository that can be reached will get it; or cannot be.
