@@ -57,7 +57,10 @@ fn rules_of_the_command_line() {
     assert_eq!(texts(&backup["reasons"]), ["last"]);
 
     let done = home.ok(&["forget", "-l", "2"]);
-    assert!(done.ends_with("forgot 2 backups; `lifeboat prune` frees what nothing else needs\n"));
+    assert!(done.contains("\nforgot 2 backups; `lifeboat prune` frees what nothing else needs\n"));
+    assert!(
+        done.lines().last().unwrap().starts_with("`lifeboat undelete` brings it back, until 2")
+    );
     assert_eq!(home.ids(&[]), [ids[3].clone(), ids[2].clone()]);
     assert!(home.ok(&["forget", "-l", "2"]).ends_with("\nforgot 0 backups\n"));
     home.ok(&["check", "--read-data"]);

@@ -1,11 +1,15 @@
-//! Removes the bytes that nothing needs any more.
+//! Merges what the history need not hold apart any more, and removes the bytes that nothing needs.
 
 use std::time::Duration;
 
-use lifeboat_repository::{GRACE, PruneOptions, PrunePlan, PruneReport, Time};
+use lifeboat_repository::{
+    CompactPlan, CompactReport, Doomed, GRACE, NoCopies, PruneOptions, PrunePlan, PruneReport,
+    Time, compact_as_planned, usage,
+};
 
 use crate::forget::{ForgetPlan, ForgetRequest, forget, plan_forget};
-use crate::{OpenRepository, Result};
+use crate::ladders::Ladders;
+use crate::{OpenRepository, Progress, Result, backups};
 
 /// What a prune did.
 #[derive(Debug, Clone, Copy, Default)]
@@ -16,10 +20,60 @@ pub struct Pruned {
     pub temporary_files: u64,
 }
 
+/// How much there is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SpaceUsed {
+    /// Bytes of all objects.
+    pub used_bytes: u64,
+    /// Those of them that nothing needs: prunes remove them.
+    pub unneeded_bytes: u64,
+}
+
+/// Decides what is merged: what lies between the points that the ladders and the backups keep.
+pub fn plan_compact(opened: &OpenRepository<'_>) -> Result<CompactPlan> {
+    let ladders = ladders(opened)?;
+    let (secrets, of) = (opened.secrets()?, |database: &_| ladders.get(database));
+    let now = Time::now();
+    Ok(lifeboat_repository::plan_compact(opened.repository(), Some(secrets), None, &of, now)?)
+}
+
+/// Merges. What takes no part any more is needed until a prune finds that out.
+pub fn compact(
+    opened: &OpenRepository<'_>,
+    plan: &CompactPlan,
+    progress: &dyn Progress,
+) -> Result<CompactReport> {
+    use lifeboat_repository::Progress as Told;
+    if plan.is_empty() {
+        return Ok(CompactReport::default());
+    }
+    opened.require_writable()?;
+    let mut tell = |told: Told| match told {
+        Told::Total(bytes) => progress.begin("merging", Some(bytes)),
+        Told::Read(bytes) => progress.advance(bytes),
+    };
+    let secrets = Some(opened.secrets()?);
+    let report = compact_as_planned(opened.repository(), plan, secrets, &NoCopies, &mut tell);
+    progress.end();
+    Ok(report?)
+}
+
 /// Decides what goes now, and what will go after `grace`.
 pub fn plan_prune(opened: &OpenRepository<'_>, grace: Duration) -> Result<PrunePlan> {
     let options = PruneOptions { grace, now: Time::now() };
     Ok(lifeboat_repository::plan_prune(opened.repository(), opened.secrets()?, options)?)
+}
+
+/// What nothing needs any more, whether it goes now or later.
+pub(crate) fn plan_removals(opened: &OpenRepository<'_>) -> Result<Vec<Doomed>> {
+    let plan = plan_prune(opened, GRACE)?;
+    Ok(plan.remove().chain(&plan.announce).chain(&plan.waiting).cloned().collect())
+}
+
+/// How much is used, and how much of that need not be.
+pub fn space_used(opened: &OpenRepository<'_>) -> Result<SpaceUsed> {
+    let unneeded_bytes = plan_removals(opened)?.iter().map(|object| object.size).sum();
+    Ok(SpaceUsed { used_bytes: usage(opened.repository())?.bytes, unneeded_bytes })
 }
 
 /// Carries a plan out.
@@ -32,30 +86,40 @@ pub fn prune(opened: &OpenRepository<'_>, plan: &PrunePlan, grace: Duration) -> 
     Ok(Pruned { objects, temporary_files })
 }
 
+fn ladders(opened: &OpenRepository<'_>) -> Result<Ladders> {
+    let entries = backups(opened)?;
+    let manifests = entries.iter().filter_map(|entry| entry.manifest.as_ref().ok());
+    Ladders::of(opened.context(), manifests)
+}
+
 /// What a cleanup did.
 #[derive(Debug)]
 pub struct CleanupReport {
     /// What was forgotten.
     pub forgotten: ForgetPlan,
+    /// What was merged.
+    pub compacted: CompactReport,
     /// What was to be pruned then.
     pub plan: PrunePlan,
     /// What was.
     pub pruned: Pruned,
 }
 
-/// Forgets what the configured rules do not keep of this host's backups, then prunes.
-pub fn cleanup(opened: &OpenRepository<'_>) -> Result<CleanupReport> {
+/// Forgets what the configured rules do not keep of this host's backups, then merges and prunes.
+pub fn cleanup(opened: &OpenRepository<'_>, progress: &dyn Progress) -> Result<CleanupReport> {
     let host = Some(opened.context().host_name());
-    forget_and_prune(opened, &ForgetRequest { host, ..ForgetRequest::default() })
+    forget_and_prune(opened, &ForgetRequest { host, ..ForgetRequest::default() }, progress)
 }
 
 pub(crate) fn forget_and_prune(
     opened: &OpenRepository<'_>,
     request: &ForgetRequest,
+    progress: &dyn Progress,
 ) -> Result<CleanupReport> {
     let forgotten = plan_forget(opened, request)?;
     forget(opened, &forgotten)?;
+    let compacted = compact(opened, &plan_compact(opened)?, progress)?;
     let plan = plan_prune(opened, GRACE)?;
     let pruned = prune(opened, &plan, GRACE)?;
-    Ok(CleanupReport { forgotten, plan, pruned })
+    Ok(CleanupReport { forgotten, compacted, plan, pruned })
 }

@@ -8,6 +8,8 @@
 //! - A source is taken out by writing the next revision without it; then its pin goes, then the
 //!   former revisions.
 //!
+//! In both cases the revision that counted is copied first, for [`crate::undelete()`].
+//!
 //! Whatever step is the last one done, the repository is sound: what is left over are pins without
 //! a manifest and former revisions that no longer count. The next [`plan_forget`] finds them,
 //! whatever it was asked for.
@@ -25,7 +27,7 @@ use lifeboat_storage::{Entry, Key};
 
 use crate::document::key;
 use crate::tree::{parse_pin, split};
-use crate::{BackupId, BackupName, HostKey, Manifest, Repository, Result, Source, Time};
+use crate::{BackupId, BackupName, Forgotten, HostKey, Manifest, Repository, Result, Source, Time};
 
 /// Younger pins may belong to a backup that has no manifest yet.
 const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -51,6 +53,8 @@ pub enum Wish {
 /// One step of forgetting, each durable before the next begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ForgetStep {
+    /// Copy a manifest, so that it can be brought back.
+    Keep(Forgotten),
     /// Write the next revision of a backup.
     Write(Box<Manifest>),
     /// Remove a manifest.
@@ -78,13 +82,19 @@ pub fn plan_forget(
     let mut steps = Vec::new();
     for Known { name, manifest } in known {
         let Some(names) = revisions.get(&name.id) else { continue };
+        let keep = || {
+            let last = names.last().cloned();
+            last.map(|name| ForgetStep::Keep(Forgotten { time: now, name }))
+        };
         match (outcome(name.id, *manifest, wishes), manifest) {
             (Outcome::Gone, _) => {
+                steps.extend(keep());
                 steps.extend(names.iter().cloned().map(ForgetStep::RemoveManifest));
                 steps.extend(pins.take(name.id, &[]).map(ForgetStep::RemovePin));
             }
             (Outcome::Revised(next), _) => {
                 let wanted = next.pins()?;
+                steps.extend(keep());
                 steps.push(ForgetStep::Write(next));
                 steps.extend(pins.take(name.id, &wanted).map(ForgetStep::RemovePin));
                 steps.extend(names.iter().cloned().map(ForgetStep::RemoveManifest));
@@ -109,6 +119,7 @@ pub fn forget(repository: &Repository, steps: &[ForgetStep], host_key: &HostKey)
     repository.require_writable()?;
     for step in steps {
         match step {
+            ForgetStep::Keep(forgotten) => forgotten.keep(repository)?,
             ForgetStep::Write(manifest) => repository.write_manifest(manifest, host_key)?,
             ForgetStep::RemoveManifest(name) => {
                 repository.storage().remove(&name.key()?)?;

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use lifeboat::{Doomed, Error, OpenRepository, PrunePlan, Pruned, Why, plan_prune, prune};
+use lifeboat::{
+    CompactPlan, CompactReport, Doomed, Error, Finding, OpenRepository, PrunePlan, Pruned,
+    SpaceUsed, Why, compact, plan_compact, plan_prune, prune, space_used,
+};
 use serde_json::{Value, json};
 
-use super::Session;
+use super::{Session, merges};
 use crate::arguments::PruneArguments;
 use crate::exit::Exit;
 use crate::output::{self, chain, size};
@@ -18,45 +21,72 @@ pub(super) fn run(session: &Session, arguments: &PruneArguments) -> Result<Exit,
     if !arguments.dry_run {
         return prune_now(session, &opened, grace);
     }
+    let merging = plan_compact(&opened)?;
     let plan = plan_prune(&opened, grace)?;
     if session.global.json {
-        output::json(&document_of_plan(&plan))?;
+        output::json(&document_of_plan(&merging, &plan))?;
     } else {
-        show_plan(session, &plan)?;
+        show_plan(session, &merging, &plan)?;
     }
-    Ok(exit(&plan))
+    Ok(exit(&plan, None))
 }
 
-/// Plans, prunes and tells.
+/// Merges, plans, prunes and tells.
 pub(super) fn prune_now(
     session: &Session,
     opened: &OpenRepository<'_>,
     grace: Duration,
 ) -> Result<Exit, Error> {
+    let merged = compact(opened, &plan_compact(opened)?, &session.progress)?;
     let plan = plan_prune(opened, grace)?;
     let pruned = prune(opened, &plan, grace)?;
+    let space = space_used(opened)?;
     if session.global.json {
-        output::json(&document(&plan, &pruned))?;
+        let mut summary = document(&plan, &pruned);
+        summary["compact"] = merges::document(&merged);
+        add_space(&mut summary, space);
+        output::json(&summary)?;
     } else {
-        tell_findings(&plan);
+        tell_findings(&merged.findings);
+        tell_findings(&plan.findings);
+        if let Some(merged) = merges::sentence(&merged) {
+            session.say(&merged)?;
+        }
         session.say(&sentence(&pruned, &plan))?;
+        session.say(&sentence_of_space(space))?;
     }
-    Ok(exit(&plan))
+    Ok(exit(&plan, Some(&merged)))
 }
 
 /// Damage keeps what is left of it, and is nothing to be silent about.
-fn exit(plan: &PrunePlan) -> Exit {
-    if plan.findings.is_empty() { Exit::Ok } else { Exit::Failed }
+fn exit(plan: &PrunePlan, merged: Option<&CompactReport>) -> Exit {
+    let merged_well = merged.is_none_or(|merged| merged.findings.is_empty());
+    if plan.findings.is_empty() && merged_well { Exit::Ok } else { Exit::Failed }
 }
 
-fn tell_findings(plan: &PrunePlan) {
-    for finding in &plan.findings {
+/// What is used, and what prunes will free of it.
+pub(super) fn sentence_of_space(space: SpaceUsed) -> String {
+    let used = format!("the repository uses {}", size::bytes(space.used_bytes));
+    match space.unneeded_bytes {
+        0 => used,
+        bytes => format!("{used}, of which prunes will free {}", size::bytes(bytes)),
+    }
+}
+
+pub(super) fn add_space(document: &mut Value, space: SpaceUsed) {
+    document["used_bytes"] = json!(space.used_bytes);
+    document["unneeded_bytes"] = json!(space.unneeded_bytes);
+}
+
+fn tell_findings(findings: &[Finding]) {
+    for finding in findings {
         output::note(&format!("left alone: {}: {}", finding.key, chain(&finding.error)));
     }
 }
 
-fn show_plan(session: &Session, plan: &PrunePlan) -> Result<(), Error> {
-    tell_findings(plan);
+fn show_plan(session: &Session, merging: &CompactPlan, plan: &PrunePlan) -> Result<(), Error> {
+    tell_findings(&plan.findings);
+    merges::show(session, merging)?;
     let remove: Vec<&Doomed> = plan.remove().collect();
     let announce: Vec<&Doomed> = plan.announce.iter().collect();
     let waiting: Vec<&Doomed> = plan.waiting.iter().collect();
@@ -129,7 +159,7 @@ pub(super) fn document(plan: &PrunePlan, pruned: &Pruned) -> Value {
     })
 }
 
-fn document_of_plan(plan: &PrunePlan) -> Value {
+fn document_of_plan(merging: &CompactPlan, plan: &PrunePlan) -> Value {
     let list = |objects: &mut dyn Iterator<Item = &Doomed>| {
         objects
             .map(|object| {
@@ -140,6 +170,7 @@ fn document_of_plan(plan: &PrunePlan) -> Value {
     json!({
         "message_type": "summary",
         "dry_run": true,
+        "merge": merges::document_of_plan(merging),
         "remove": list(&mut plan.remove()),
         "announce": list(&mut plan.announce.iter()),
         "waiting": list(&mut plan.waiting.iter()),
