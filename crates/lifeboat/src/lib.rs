@@ -100,8 +100,8 @@ pub use lifeboat_repository::{
     Age, BackupId, BackupName, BackupType, CheckOptions, CheckReport, CompactPlan, CompactReport,
     DatabaseSource, Doomed, Finding, Forgotten, Form, GRACE, KeepRules, KeyEntry, KeyHolder, KeyId,
     Ladder, Limit, LineageId, LostDatabase, LtxFile, Manifest, Merge, ObjectRef, Person, Point,
-    Problem, PrunePlan, PruneReport, Reason, Recipient, Returning, Source, Time, Undeletion, Why,
-    Wrapping, WrappingName, fingerprint,
+    Problem, PruneOptions, PrunePlan, PruneReport, Reason, Recipient, Returning, Source, Time,
+    Undeletion, Why, Wrapping, WrappingName, fingerprint,
 };
 pub use lifeboat_sqlite::{Replaced, check_engine};
 

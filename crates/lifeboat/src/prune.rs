@@ -1,7 +1,5 @@
 //! Merges what the history need not hold apart any more, and removes the bytes that nothing needs.
 
-use std::time::Duration;
-
 use lifeboat_repository::{
     CompactPlan, CompactReport, Doomed, GRACE, NoCopies, PruneOptions, PrunePlan, PruneReport,
     Time, compact_as_planned, usage,
@@ -12,7 +10,7 @@ use crate::ladders::Ladders;
 use crate::{OpenRepository, Progress, Result, backups};
 
 /// What a prune did.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 pub struct Pruned {
     /// Objects.
     pub objects: PruneReport,
@@ -58,15 +56,17 @@ pub fn compact(
     Ok(report?)
 }
 
-/// Decides what goes now, and what will go after `grace`.
-pub fn plan_prune(opened: &OpenRepository<'_>, grace: Duration) -> Result<PrunePlan> {
-    let options = PruneOptions { grace, now: Time::now() };
-    Ok(lifeboat_repository::plan_prune(opened.repository(), opened.secrets()?, options)?)
+/// Decides what goes now, and what will go after the grace period.
+pub fn plan_prune(opened: &OpenRepository<'_>, options: &PruneOptions) -> Result<PrunePlan> {
+    let ladders = ladders(opened)?;
+    let (repository, secrets) = (opened.repository(), opened.secrets()?);
+    let of = |database: &_| ladders.get(database);
+    Ok(lifeboat_repository::plan_prune(repository, secrets, &of, options)?)
 }
 
 /// What nothing needs any more, whether it goes now or later.
 pub(crate) fn plan_removals(opened: &OpenRepository<'_>) -> Result<Vec<Doomed>> {
-    let plan = plan_prune(opened, GRACE)?;
+    let plan = plan_prune(opened, &PruneOptions::default())?;
     Ok(plan.remove().chain(&plan.announce).chain(&plan.waiting).cloned().collect())
 }
 
@@ -77,13 +77,22 @@ pub fn space_used(opened: &OpenRepository<'_>) -> Result<SpaceUsed> {
 }
 
 /// Carries a plan out.
-pub fn prune(opened: &OpenRepository<'_>, plan: &PrunePlan, grace: Duration) -> Result<Pruned> {
+pub fn prune(
+    opened: &OpenRepository<'_>,
+    plan: &PrunePlan,
+    options: &PruneOptions,
+    progress: &dyn Progress,
+) -> Result<Pruned> {
     opened.require_writable()?;
-    let options = PruneOptions { grace, now: Time::now() };
     let host = opened.context().host_name();
-    let objects = lifeboat_repository::prune(opened.repository(), plan, &host, options)?;
-    let temporary_files = opened.context().sweep_repository(grace.max(GRACE))?;
-    Ok(Pruned { objects, temporary_files })
+    let (repository, secrets) = (opened.repository(), opened.secrets()?);
+    if plan.read_bytes() > 0 {
+        progress.begin("reading what takes the place of others", None);
+    }
+    let objects = lifeboat_repository::prune(repository, secrets, plan, &host, options);
+    progress.end();
+    let temporary_files = opened.context().sweep_repository(options.grace.max(GRACE))?;
+    Ok(Pruned { objects: objects?, temporary_files })
 }
 
 fn ladders(opened: &OpenRepository<'_>) -> Result<Ladders> {
@@ -119,7 +128,9 @@ pub(crate) fn forget_and_prune(
     let forgotten = plan_forget(opened, request)?;
     forget(opened, &forgotten)?;
     let compacted = compact(opened, &plan_compact(opened)?, progress)?;
-    let plan = plan_prune(opened, GRACE)?;
-    let pruned = prune(opened, &plan, GRACE)?;
+    let verified = compacted.verified.clone();
+    let options = PruneOptions { verified, ..PruneOptions::default() };
+    let plan = plan_prune(opened, &options)?;
+    let pruned = prune(opened, &plan, &options, progress)?;
     Ok(CleanupReport { forgotten, compacted, plan, pruned })
 }

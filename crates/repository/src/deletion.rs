@@ -25,9 +25,9 @@ pub(crate) struct Deletion {
     #[serde(default)]
     reason: String,
     pub(crate) objects: Vec<DeletedObject>,
-    /// What takes their place.
+    /// What takes their place, and was read to its end before.
     #[serde(default)]
-    replaced_by: Vec<String>,
+    pub(crate) replaced_by: Vec<String>,
 }
 
 /// An object of a notice.
@@ -58,6 +58,12 @@ impl Deletion {
         }
     }
 
+    /// With what takes the place of the objects.
+    pub(crate) fn replaced_by(mut self, keys: Vec<String>) -> Self {
+        self.replaced_by = keys;
+        self
+    }
+
     pub(crate) fn key(&self, form: Form) -> Result<Key> {
         let suffix = form.document_suffix();
         key(format!("deletions/{}-{}{suffix}", self.created.name(), self.id))
@@ -78,24 +84,32 @@ impl Deletion {
     }
 }
 
-/// The keys of all notices.
-pub(crate) fn deletions(storage: &dyn Storage, form: Form) -> Result<Vec<Key>> {
-    let entries = storage.list(Some(&key("deletions")?))?;
-    let keys = entries.into_iter().map(|entry| entry.key);
-    Ok(keys.filter(|key| id_of(form, key).is_some()).collect())
-}
-
-/// Adds what a notice names.
-pub(crate) fn read_deletion(
+/// Reads all notices. One that is gone since it was listed has become a part of another, which was
+/// there before: so they are listed again.
+pub(crate) fn for_each_deletion(
     storage: &dyn Storage,
     form: Form,
-    key: &Key,
     secrets: &Secrets,
-    deleted: &mut HashSet<String>,
+    look: &mut dyn FnMut(&Key, Result<Deletion>) -> Result<()>,
 ) -> Result<()> {
-    let deletion = Deletion::read(storage, form, key, secrets)?;
-    deleted.extend(deletion.objects.into_iter().map(|object| object.key));
-    Ok(())
+    let mut seen: HashSet<Key> = HashSet::new();
+    loop {
+        let entries = storage.list(Some(&key("deletions")?))?;
+        let keys = entries.into_iter().map(|entry| entry.key);
+        let mut is_stale = false;
+        for key in keys.filter(|key| id_of(form, key).is_some()) {
+            if !seen.insert(key.clone()) {
+                continue;
+            }
+            match Deletion::read(storage, form, &key, secrets) {
+                Err(error) if error.is_gone() => is_stale = true,
+                read => look(&key, read)?,
+            }
+        }
+        if !is_stale {
+            return Ok(());
+        }
+    }
 }
 
 /// The id in a notice's name; it has the form of a backup's.

@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use common::{Database, World, assert_restores, backup, checked, copy, host_key, keys, open, read};
 use lifeboat_repository::{
-    BackupId, Error, Forgotten, Known, Manifest, Repository, Result, Secrets, Time, Undeletion,
-    Wish, forget, plan_forget, plan_undelete, undelete,
+    BackupId, DatabaseAddress, Error, Forgotten, Known, Ladder, Manifest, PruneOptions,
+    PruneReport, Repository, Result, Secrets, Time, Undeletion, Wish, forget, plan_forget,
+    plan_prune, plan_undelete, prune, undelete,
 };
 use lifeboat_storage::testing::{Fault, FaultKind, Faulty};
 use lifeboat_storage::{Key, Storage};
@@ -247,4 +248,50 @@ fn names_of_copies() {
     assert_eq!((name.id, name.revision), (ids[0], 1));
     let signed = world.repository.forgotten_manifest(&copies[0], &world.secrets).unwrap();
     assert_eq!(signed.manifest.id, ids[0]);
+}
+
+fn prune_at(repository: &Repository, secrets: &Secrets, now: Time) -> PruneReport {
+    let options = PruneOptions { now, ..PruneOptions::default() };
+    let ladder = |_: &DatabaseAddress| Ladder::backups_only();
+    let plan = plan_prune(repository, secrets, &ladder, &options).unwrap();
+    prune(repository, secrets, &plan, "pi", &options).unwrap()
+}
+
+/// What was announced long ago goes only when nothing that can come back needs it.
+#[test]
+fn a_prune_leaves_it_the_time_that_was_promised() {
+    let Three { world, mut app, web, ids } = three();
+    let (repository, secrets) = (&world.repository, &world.secrets);
+    app.write_base(repository, 3).unwrap();
+    let start = Time::now();
+    let hours = |hours: i64| Time::from_millis(start.millis() + hours * 3_600_000 + 1000);
+    let forget_at = |hour| {
+        let names = repository.backups().unwrap();
+        let manifests = manifests(repository, secrets).unwrap();
+        let known = names.iter().zip(&manifests);
+        let known: Vec<Known<'_>> =
+            known.map(|(name, manifest)| Known { name, manifest: Some(manifest) }).collect();
+        let wishes = [Wish::Backup(ids[0]), Wish::Backup(ids[1])];
+        let steps = plan_forget(repository, &known, &wishes, hours(hour)).unwrap();
+        forget(repository, &steps, &host_key()).unwrap();
+    };
+    forget_at(0);
+    assert!(prune_at(repository, secrets, hours(0)).announced_objects > 0);
+    undelete_all(repository, secrets).unwrap();
+    // The notices of the first time are due, but it was forgotten again only an hour ago.
+    forget_at(29);
+    let report = prune_at(repository, secrets, hours(30));
+    assert_eq!(report.removed_objects, 2, "the copies of the first time: {report:?}");
+    undelete_all(repository, secrets).unwrap();
+    assert_eq!(held(repository, secrets).len(), 3);
+    assert_sound(repository, secrets, &[&app, &web], "back");
+
+    forget_at(31);
+    prune_at(repository, secrets, hours(32));
+    let report = prune_at(repository, secrets, hours(56));
+    assert!(report.removed_objects > 4, "{report:?}");
+    assert!(repository.forgotten().unwrap().is_empty());
+    assert!(plan_undelete(repository, secrets, "pi").unwrap().is_empty());
+    assert_eq!(held(repository, secrets).len(), 1);
+    assert_sound(repository, secrets, &[&app, &web], "gone");
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lifeboat::{
-    CompactPlan, CompactReport, Doomed, Error, Finding, OpenRepository, PrunePlan, Pruned,
+    CompactPlan, Doomed, Error, Finding, OpenRepository, PruneOptions, PrunePlan, Pruned,
     SpaceUsed, Why, compact, plan_compact, plan_prune, prune, space_used,
 };
 use serde_json::{Value, json};
@@ -22,13 +22,13 @@ pub(super) fn run(session: &Session, arguments: &PruneArguments) -> Result<Exit,
         return prune_now(session, &opened, grace);
     }
     let merging = plan_compact(&opened)?;
-    let plan = plan_prune(&opened, grace)?;
+    let plan = plan_prune(&opened, &PruneOptions { grace, ..PruneOptions::default() })?;
     if session.global.json {
         output::json(&document_of_plan(&merging, &plan))?;
     } else {
         show_plan(session, &merging, &plan)?;
     }
-    Ok(exit(&plan, None))
+    Ok(exit(&[&plan.findings]))
 }
 
 /// Merges, plans, prunes and tells.
@@ -38,8 +38,11 @@ pub(super) fn prune_now(
     grace: Duration,
 ) -> Result<Exit, Error> {
     let merged = compact(opened, &plan_compact(opened)?, &session.progress)?;
-    let plan = plan_prune(opened, grace)?;
-    let pruned = prune(opened, &plan, grace)?;
+    let verified = merged.verified.clone();
+    let options = PruneOptions { grace, verified, ..PruneOptions::default() };
+    let plan = plan_prune(opened, &options)?;
+    let pruned = prune(opened, &plan, &options, &session.progress)?;
+    let findings = [&merged.findings, &plan.findings, &pruned.objects.findings];
     let space = space_used(opened)?;
     if session.global.json {
         let mut summary = document(&plan, &pruned);
@@ -47,21 +50,19 @@ pub(super) fn prune_now(
         add_space(&mut summary, space);
         output::json(&summary)?;
     } else {
-        tell_findings(&merged.findings);
-        tell_findings(&plan.findings);
+        findings.into_iter().for_each(|findings| tell_findings(findings));
         if let Some(merged) = merges::sentence(&merged) {
             session.say(&merged)?;
         }
         session.say(&sentence(&pruned, &plan))?;
         session.say(&sentence_of_space(space))?;
     }
-    Ok(exit(&plan, Some(&merged)))
+    Ok(exit(&findings))
 }
 
 /// Damage keeps what is left of it, and is nothing to be silent about.
-fn exit(plan: &PrunePlan, merged: Option<&CompactReport>) -> Exit {
-    let merged_well = merged.is_none_or(|merged| merged.findings.is_empty());
-    if plan.findings.is_empty() && merged_well { Exit::Ok } else { Exit::Failed }
+fn exit(findings: &[&Vec<Finding>]) -> Exit {
+    if findings.iter().all(|findings| findings.is_empty()) { Exit::Ok } else { Exit::Failed }
 }
 
 /// What is used, and what prunes will free of it.
@@ -139,6 +140,7 @@ fn reason(why: Why) -> &'static str {
         Why::NotNeeded => "not needed",
         Why::Superseded => "superseded",
         Why::Unfinished => "unfinished",
+        Why::Forgotten => "forgotten",
     }
 }
 
@@ -155,7 +157,8 @@ pub(super) fn document(plan: &PrunePlan, pruned: &Pruned) -> Value {
         "waiting_objects": plan.waiting.len(),
         "temporary_files": pruned.temporary_files,
         "busy_lineages": report.busy_lineages,
-        "findings": findings(plan),
+        "verified_bytes": report.verified_bytes,
+        "findings": findings(plan.findings.iter().chain(&report.findings)),
     })
 }
 
@@ -174,12 +177,11 @@ fn document_of_plan(merging: &CompactPlan, plan: &PrunePlan) -> Value {
         "remove": list(&mut plan.remove()),
         "announce": list(&mut plan.announce.iter()),
         "waiting": list(&mut plan.waiting.iter()),
-        "findings": findings(plan),
+        "findings": findings(plan.findings.iter()),
     })
 }
 
-fn findings(plan: &PrunePlan) -> Vec<Value> {
-    let findings = plan.findings.iter();
+fn findings<'a>(findings: impl Iterator<Item = &'a Finding>) -> Vec<Value> {
     findings
         .map(|finding| json!({ "object": finding.key, "error": chain(&finding.error) }))
         .collect()

@@ -6,7 +6,7 @@ use lifeboat_storage::{Entry, Key};
 
 use super::CheckReport;
 use super::content::Contents;
-use crate::deletion::{deletions, read_deletion};
+use crate::deletion::for_each_deletion;
 use crate::document::key;
 use crate::lease::{Fence, fences};
 use crate::tree::by_lineage;
@@ -111,12 +111,14 @@ fn read_deletions(
     secrets: &Secrets,
     report: &mut CheckReport,
 ) -> Result<HashSet<String>> {
-    let (form, mut deleted) = (repository.form(), HashSet::new());
-    for key in deletions(repository.storage(), form)? {
-        if let Err(error) = read_deletion(repository.storage(), form, &key, secrets, &mut deleted) {
-            report.found(&key, error);
+    let mut deleted = HashSet::new();
+    for_each_deletion(repository.storage(), repository.form(), secrets, &mut |key, read| {
+        match read {
+            Ok(notice) => deleted.extend(notice.objects.into_iter().map(|object| object.key)),
+            Err(error) => report.found(key, error),
         }
-    }
+        Ok(())
+    })?;
     Ok(deleted)
 }
 

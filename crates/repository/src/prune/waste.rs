@@ -1,42 +1,51 @@
 //! The objects of a lineage that can go.
 
-use std::time::SystemTime;
+use std::collections::BTreeSet;
+use std::time::Duration;
 
+use lifeboat_ltx::Txid;
 use lifeboat_storage::Entry;
 
-use super::needed::{Wanted, unneeded};
+use super::needed::{Unneeded, unneeded};
 use super::{Doomed, GRACE, PruneOptions, Why};
-use crate::{Form, LineageAddress, LineageListing, Result};
+use crate::survey::{Surveyed, is_quiet};
+use crate::{Form, Ladder, Result, promised};
 
-/// What can go of a lineage, in the order in which it can.
+/// What can go of a lineage.
 #[derive(Debug, Default)]
-pub(super) struct Waste {
+pub(super) struct Waste<'a> {
+    /// In the order in which it can.
     pub(super) objects: Vec<Doomed>,
+    /// The files among it, and what takes their place.
+    pub(super) files: Vec<Unneeded<'a>>,
     /// Whether nothing of ours remains.
     pub(super) whole: bool,
 }
 
-/// Finds what can go.
-pub(super) fn waste_of(
-    lineage: &LineageAddress,
-    listing: &LineageListing,
-    entries: &[Entry],
-    wanted: &Wanted,
+/// Finds what can go of a lineage of which backups hold the `wanted` transactions.
+pub(super) fn waste_of<'a>(
+    surveyed: &'a Surveyed,
+    wanted: &BTreeSet<Txid>,
+    ladder: &Ladder,
     form: Form,
-    options: PruneOptions,
-) -> Result<Waste> {
-    let mut objects: Vec<Doomed> = Vec::new();
-    let nothing = listing.files.is_empty() && wanted.txids.is_empty();
-    let quiet = |entries: &mut dyn Iterator<Item = &Entry>| is_quiet(entries, options);
-    let whole = (nothing || wanted.is_nothing()) && quiet(&mut entries.iter());
-    if whole || !wanted.is_nothing() {
-        let why = if wanted.is_nothing() { Why::Superseded } else { Why::NotNeeded };
-        let unneeded = unneeded(&listing.files, wanted)
-            .or_else(|txid| listing.plan(lineage, txid).map(|_| Vec::new()))?;
-        let files = unneeded.into_iter().flat_map(|file| &file.objects);
-        objects.extend(files.map(|entry| doomed(entry, why)));
+    options: &PruneOptions,
+) -> Result<Waste<'a>> {
+    let Surveyed { lineage, entries, listing, points, .. } = surveyed;
+    let period: Duration = options.grace.max(GRACE);
+    let quiet = is_quiet(entries, options.now, period);
+    // Where something was added lately, whoever did it may go on.
+    let superseded = surveyed.superseded && quiet;
+    let promised = promised(points, wanted, ladder, options.now, superseded);
+    if let Some(last) = listing.last() {
+        listing.plan(lineage, last)?;
     }
-    if quiet(&mut listing.partial.iter()) {
+    let files = unneeded(&listing.files, &promised)
+        .or_else(|txid| listing.plan(lineage, txid).map(|_| Vec::new()))?;
+    let whole = promised.is_empty() && quiet;
+    let why = if whole { Why::Superseded } else { Why::NotNeeded };
+    let of_files = files.iter().flat_map(|one| &one.file.objects);
+    let mut objects: Vec<Doomed> = of_files.map(|entry| doomed(entry, why)).collect();
+    if is_quiet(&listing.partial, options.now, period) {
         objects.extend(listing.partial.iter().map(|entry| doomed(entry, Why::Unfinished)));
     }
     // The origin goes last, and only if it would be alone: other files in its lineage are not ours,
@@ -46,21 +55,10 @@ pub(super) fn waste_of(
         && entries.len() == objects.len() + 1
         && let Some(entry) = entries.iter().find(|entry| entry.key == origin)
     {
-        let why = if wanted.is_nothing() { Why::Superseded } else { Why::Unfinished };
+        let why = if listing.files.is_empty() { Why::Unfinished } else { why };
         objects.push(doomed(entry, why));
     }
-    Ok(Waste { objects, whole })
-}
-
-/// Whether nothing was added for the grace period, and for a day at least, by the clock of the
-/// storage: it may be an upload on its way.
-fn is_quiet(entries: &mut dyn Iterator<Item = &Entry>, options: PruneOptions) -> bool {
-    let now = SystemTime::from(options.now.timestamp());
-    let period = options.grace.max(GRACE);
-    entries
-        .map(|entry| entry.modified)
-        .max()
-        .is_none_or(|modified| now.duration_since(modified).is_ok_and(|age| age >= period))
+    Ok(Waste { objects, files, whole })
 }
 
 fn doomed(entry: &Entry, why: Why) -> Doomed {
