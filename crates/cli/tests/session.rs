@@ -69,7 +69,11 @@ fn a_session_without_configuration() {
         scrub(&home.ok(&["stats"]), &home),
         "3 backups in ~/.local/share/lifeboat/repository: N units stored, N units restorable\n\
          HOST DATABASE BACKUPS SIZE BASES CHANGES OBJECTS\n\
-         box app 3 N units N units N units 2\n"
+         box app 3 N units N units N units 2\n\n\
+         app on box\n  \
+           growth not enough history: no backups a day apart\n  \
+           history captures N units, bases N units\n  \
+           forecast not enough history\n"
     );
     assert_eq!(
         scrub(&home.ok(&["check"]), &home),
@@ -229,7 +233,16 @@ fn json_has_the_documented_members() {
     let stats = home.json(&["stats"]);
     assert_eq!(
         members(&stats),
-        ["backups", "databases", "objects", "repository", "restorable_bytes", "stored_bytes"]
+        [
+            "backups",
+            "databases",
+            "forecast",
+            "objects",
+            "repository",
+            "restorable_bytes",
+            "stored_bytes",
+            "waiting_bytes"
+        ]
     );
     let on_disk =
         files_below(&home.repository()).into_iter().map(|file| file.metadata().unwrap().len());

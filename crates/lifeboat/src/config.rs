@@ -249,6 +249,13 @@ mod tests {
         assert_eq!(config.types["full"].keep.last, Limit::Newest(5));
         assert!(config.types["config"].keep.is_empty());
         assert_eq!(config.databases["main"].keep.as_ref().unwrap().within.days, 30);
+        let config = parse(
+            "[points]\nladder = ['all for 2h', '1m for 3d']\n[database.main]\npath = '/app.db'\n\
+             points = ['all for 1h']\n[database.other]\npath = '/other.db'\n",
+        )
+        .unwrap();
+        let horizon = |name: &str| config.points_of(name).unwrap().horizon().as_secs();
+        assert_eq!((horizon("main"), horizon("other")), (3600, 3 * 86_400));
         let text = toml::to_string(&config).unwrap();
         assert_eq!(parse(&text).unwrap(), config, "{text}");
     }
@@ -291,6 +298,18 @@ mod tests {
                 "expected rules like \"last 5\", \"30 days\", \"7/4/12\" (days/weeks/months) or \"all\"",
             ),
             ("[type.full]\n", 1, "missing field `keep`"),
+            (
+                "[points]\nladder = ['all for 1h', '30s for 1h']",
+                2,
+                "expected a rung that keeps longer than the one before, found \"30s for 1h\"",
+            ),
+            (
+                "[database.a]\npath = 'x'\npoints = ['all for 1h', 'often']",
+                3,
+                "expected a rung like \"all for 1h\" or \"30s for 24h\", found \"often\"",
+            ),
+            ("[points]\nladers = []", 2, "unknown key `points.laders`; did you mean `ladder`?"),
+            ("points = 5", 1, "`points` must be a table"),
             ("[type.full]\nkep = 'all'", 2, "unknown key `type.full.kep`; did you mean `keep`?"),
             (
                 "[database.a]\npath = 'x'\nkeep = { daily = -1 }",

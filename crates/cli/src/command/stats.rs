@@ -76,17 +76,16 @@ fn words(database: &DatabaseStats) -> Vec<(&'static str, String)> {
         words
             .push(("to go", format!("{} that nothing needs", size::bytes(database.waiting_bytes))));
     }
+    let unknown = || "not enough history".to_owned();
     words.push(("forecast", database.forecast.map_or_else(unknown, foretold)));
     words
 }
 
-fn unknown() -> String {
-    "not enough history: it takes backups over a day at least".to_owned()
-}
-
 fn grown(database: &DatabaseStats) -> String {
     let (week, month) = (database.growth_week, database.growth_month);
-    let (Some(week), Some(month)) = (week, month) else { return unknown() };
+    let (Some(week), Some(month)) = (week, month) else {
+        return "not enough history: no backups a day apart".to_owned();
+    };
     let signed = |bytes: i64| {
         let sign = if bytes < 0 { "-" } else { "+" };
         format!("{sign}{}", size::bytes(bytes.unsigned_abs()))

@@ -60,7 +60,7 @@ fn show(session: &Session, found: &[Undeletion], lists_only: bool) -> Result<(),
     if found.is_empty() {
         return session.say("nothing to bring back");
     }
-    let heading = ["ID", "TIME", "HOST", "FORGOTTEN", "UNTIL", "SOURCES"].map(str::to_owned);
+    let heading = ["ID", "TIME", "HOST", "UNTIL", "SOURCES"].map(str::to_owned);
     let mut rows = vec![heading.to_vec()];
     rows.extend(found.iter().map(row));
     table::columns(&rows).iter().try_for_each(|line| output::line(line))?;
@@ -86,7 +86,6 @@ fn row(one: &Undeletion) -> Vec<String> {
         name.id.short(),
         local(name.started),
         name.host.clone(),
-        local(one.copy.time),
         local(one.copy.until(GRACE)),
         sources,
     ]
