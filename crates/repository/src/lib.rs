@@ -42,6 +42,8 @@ mod retention;
 mod rewrite_key;
 mod rotate;
 mod survey;
+#[cfg(test)]
+mod table;
 pub mod text;
 mod time;
 mod tree;

@@ -36,3 +36,34 @@ pub fn base_due(files: &[LtxFile], now: Time) -> Option<BaseDue> {
     let due = BaseDue { base: Some(base.name), base_bytes, delta_bytes };
     (outgrown || outlived).then_some(due)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::base_due;
+    use crate::table::{files, seconds};
+
+    #[test]
+    fn a_base_is_due_when_it_is_outgrown_or_outlived() {
+        const DAY: i64 = 24 * 60 * 60;
+        // Files, the day; base and bytes of what leads on.
+        let cases: &[(&str, i64, Option<(u64, u64)>)] = &[
+            ("", 0, None),
+            ("9:1-1=9", 40, None),
+            ("9:1-1=9 0:2-2=9", 1, None),
+            ("9:1-1=9 0:2-2=5 0:3-3=5", 1, Some((9, 10))),
+            // What a merge holds counts once.
+            ("9:1-1=9 0:2-2=5 0:3-3=5 1:2-3=6", 1, None),
+            ("9:1-1=9 0:2-2", 29, None),
+            ("9:1-1=9 0:2-2", 31, Some((9, 1))),
+            // The newest base counts, and what leads on from it.
+            ("9:1-1=9 0:2-2=5 0:3-3=5 9:1-3=9", 31, None),
+            ("9:1-1=9 0:2-2=5 0:3-3=5 9:1-3=9 0:4-4=10", 1, Some((9, 10))),
+            // From no base at all.
+            ("0:2-2", 1, Some((0, 0))),
+        ];
+        for (text, day, expected) in cases {
+            let due = base_due(&files(text), seconds(day * DAY + 10));
+            assert_eq!(due.map(|due| (due.base_bytes, due.delta_bytes)), *expected, "{text}");
+        }
+    }
+}

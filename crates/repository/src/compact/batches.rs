@@ -48,7 +48,7 @@ mod tests {
         assert_eq!(lengths(&[]), [0_usize; 0]);
         assert_eq!(lengths(&[1; 5]), [5]);
         assert_eq!(lengths(&[1; 257]), [256, 1]);
-        assert_eq!(lengths(&[20_000; 288]), [161, 127]);
+        assert_eq!(lengths(&[20_000; 288]), [164, 124]);
         assert_eq!(lengths(&[u64::MAX; 60]), [24, 24, 12]);
         // Steps get fewer until one is left.
         let mut files = 100_000;

@@ -173,3 +173,169 @@ impl<'a> Chain<'a> {
         Some(Merge { name, inputs: way.iter().map(file).collect() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{BTreeSet, Ladder, LtxFile, LtxName, Merge, plan_merges, promised};
+    use crate::table::{files, seconds, show, show_name, txids};
+
+    fn ladder() -> Ladder {
+        let rungs = ["all for 10s", "10s for 60s", "30s for 5m"].map(str::to_owned).to_vec();
+        Ladder::try_from(rungs).unwrap()
+    }
+
+    fn show_merges(merges: &[Merge]) -> String {
+        let show_merge =
+            |merge: &Merge| format!("{} of {}", show_name(&merge.name), show(&merge.inputs));
+        merges.iter().map(show_merge).collect::<Vec<_>>().join(", ")
+    }
+
+    const DAY: i64 = 24 * 60 * 60;
+
+    #[test]
+    fn windows_are_merged_when_they_are_closed() {
+        // Files, wanted transactions, the second; merges. Windows of 10 and of 30 seconds.
+        let cases: &[(&str, &[u64], i64, &str)] = &[
+            ("", &[], 100, ""),
+            ("9:1-1@900", &[], 910, ""),
+            // Closed by a later point, or by half its length.
+            ("9:1-1@900 0:2-2@901 0:3-3@902", &[], 909, ""),
+            ("9:1-1@900 0:2-2@901 0:3-3@902", &[], 914, ""),
+            ("9:1-1@900 0:2-2@901 0:3-3@902", &[], 915, "1:2-3 of 0:2-2 0:3-3"),
+            ("9:1-1@900 0:2-2@901 0:3-3@902 0:4-4@910", &[], 910, "1:2-3 of 0:2-2 0:3-3"),
+            // The clock was set back: nothing is closed yet.
+            ("9:1-1@900 0:2-2@901 0:3-3@902 0:4-4@910", &[], 905, ""),
+            // A window with one file needs no copy of it; the next rung takes it as it is.
+            ("9:1-1@900 0:2-2@901 0:3-3@911 0:4-4@931", &[], 931, "2:2-3 of 0:2-2 0:3-3"),
+            // Level by level; what is made first is an input.
+            (
+                "9:1-1@900 0:2-2@901 0:3-3@902 0:4-4@911 0:5-5@912 0:6-6@930",
+                &[],
+                930,
+                "1:2-3 of 0:2-2 0:3-3, 1:4-5 of 0:4-4 0:5-5, 2:2-5 of 1:2-3 1:4-5",
+            ),
+            // Once more: nothing. What is there is taken.
+            (
+                "9:1-1@900 0:2-2@901 0:3-3@902 1:2-3@902 0:4-4@911 0:5-5@912 0:6-6@930",
+                &[],
+                930,
+                "1:4-5 of 0:4-4 0:5-5, 2:2-5 of 1:2-3 1:4-5",
+            ),
+            ("9:1-1@900 1:2-3@902 1:4-5@912 2:2-5@912 0:6-6@930", &[], 930, ""),
+            // A late capture of a window that was merged.
+            ("9:1-1@900 1:2-3@902 0:4-4@903 0:5-5@910", &[], 910, "1:2-4 of 1:2-3 0:4-4"),
+            // Cut at what backups hold.
+            (
+                "9:1-1@900 0:2-2@901 0:3-3@902 0:4-4@903 0:5-5@904 0:6-6@910",
+                &[3],
+                910,
+                "1:2-3 of 0:2-2 0:3-3, 1:4-5 of 0:4-4 0:5-5",
+            ),
+            ("9:1-1@900 0:2-2@901 0:3-3@902 0:4-4@910", &[2], 910, ""),
+            // Too old for the first rung, young enough for the second.
+            ("9:1-1@900 0:2-2@901 0:3-3@902 0:4-4@931", &[], 1000, "2:2-3 of 0:2-2 0:3-3"),
+            // A gap is left alone, what is beside it is not.
+            ("9:1-1@900 0:2-2@901 0:4-4@902 0:5-5@903 0:6-6@910", &[], 910, ""),
+            // Overlaps: the furthest is taken, and one that begins earlier.
+            ("9:1-1@900 0:2-2@901 0:2-3@902 0:3-4@903 0:5-5@910", &[], 910, "1:2-4 of 0:2-3 0:3-4"),
+            ("9:1-1@900 0:2-2@895 0:2-3@902 0:4-4@903 0:5-5@910", &[], 910, "1:2-4 of 0:2-3 0:4-4"),
+            // A base in between does not end a merge; where a capture is missing, it begins one.
+            (
+                "9:1-1@900 0:2-2@901 9:1-2@901 0:3-3@902 0:4-4@910",
+                &[1],
+                910,
+                "1:2-3 of 0:2-2 0:3-3",
+            ),
+            (
+                "9:1-1@900 9:1-2@901 0:3-3@902 0:4-4@903 0:5-5@910",
+                &[1],
+                910,
+                "1:3-4 of 0:3-3 0:4-4",
+            ),
+            // Before the base at which what is promised begins nothing is merged.
+            ("9:1-1@0 0:2-2@1 0:3-3@2 9:1-3@2 0:4-4@900", &[], 900, ""),
+        ];
+        for (text, wanted, now, expected) in cases {
+            let merges = plan_merges(&files(text), &txids(wanted), &ladder(), seconds(*now));
+            assert_eq!(show_merges(&merges), *expected, "{text} with {wanted:?} at {now}");
+        }
+    }
+
+    #[test]
+    fn beyond_the_ladder_backups_and_days_count() {
+        let cases: &[(&str, &[u64], i64, &str)] = &[
+            // Between backups one file, from the base on.
+            (
+                "9:1-1@0 0:2-2@1 0:3-3@2 0:4-4@3 0:5-5@4",
+                &[3, 5],
+                304,
+                "2:4-5 of 0:4-4 0:5-5, 8:2-3 of 0:2-2 0:3-3",
+            ),
+            (
+                "9:1-1@0 0:2-2@1 0:3-3@2 0:4-4@3 0:5-5@4",
+                &[3, 5],
+                305,
+                "8:2-3 of 0:2-2 0:3-3, 8:4-5 of 0:4-4 0:5-5",
+            ),
+            // A backup that was forgotten: two spans become one.
+            ("9:1-1@0 8:2-3@2 8:4-5@4", &[5], 305, "8:2-5 of 8:2-3 8:4-5"),
+            ("9:1-1@0 8:2-5@4", &[5], 305, ""),
+            // The same beneath a base, and from a base where a capture is missing.
+            ("9:1-1@0 8:2-3@2 9:1-3@2 8:4-5@4", &[1, 5], 305, "8:2-5 of 8:2-3 8:4-5"),
+            ("9:1-1@0 9:1-3@2 0:4-4@3 8:5-5@4", &[1, 5], 305, "8:4-5 of 0:4-4 8:5-5"),
+        ];
+        for (text, wanted, now, expected) in cases {
+            let merges = plan_merges(&files(text), &txids(wanted), &ladder(), seconds(*now));
+            assert_eq!(show_merges(&merges), *expected, "{text} with {wanted:?} at {now}");
+        }
+        // A capture every six hours: of days 1, 2, … the transactions 1 to 4, 5 to 8, …
+        let mut text = format!("9:1-1@{}", DAY);
+        for number in 2..=40 {
+            text += &format!(" 0:{number}-{number}@{}", DAY + (number - 1) * 6 * 3600);
+        }
+        let days = |wanted: &[u64], now: i64| {
+            // The base is promised, so that history begins there.
+            let wanted = txids(&[wanted, &[1]].concat());
+            let merges = plan_merges(&files(&text), &wanted, &ladder(), seconds(now));
+            merges.iter().map(|merge| show_name(&merge.name)).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(days(&[], 3 * DAY + 299), "8:2-4");
+        assert_eq!(days(&[], 3 * DAY + 301), "8:2-4 8:5-8");
+        assert_eq!(days(&[], 5 * DAY + 301), "8:2-4 8:5-8 8:9-12 8:13-16");
+        // Up to a backup that is old it is one span; then days.
+        assert_eq!(days(&[6], 5 * DAY + 301), "8:2-6 8:7-8 8:9-12 8:13-16");
+        // A day that a backup follows within another day waits for that one to get old.
+        assert_eq!(days(&[20, 30], 5 * DAY + 301), "8:2-4 8:5-8 8:9-12");
+        assert_eq!(days(&[20, 30], 6 * DAY), "8:2-20");
+    }
+
+    /// Whatever was merged and then removed: nothing is promised in vain, and nothing more is due.
+    #[test]
+    fn merging_comes_to_an_end() {
+        let mut history: Vec<LtxFile> = files("9:1-1@0");
+        for number in 2..900_u64 {
+            history.extend(files(&format!("0:{number}-{number}@{}", number * 3 / 2)));
+        }
+        let wanted = txids(&[7, 80, 81, 400]);
+        for now in [0, 500, 1000, 1350, 1400, 2000, 200_000] {
+            let now = seconds(now);
+            let promised = promised(&crate::points(&history), &wanted, &ladder(), now, false);
+            for merge in plan_merges(&history, &wanted, &ladder(), now) {
+                history.extend(files(&format!(
+                    "{}@{}",
+                    show_name(&merge.name),
+                    merge.name.time.millis() / 1000
+                )));
+            }
+            assert_eq!(show_merges(&plan_merges(&history, &wanted, &ladder(), now)), "");
+            let needed: BTreeSet<LtxName> = promised
+                .iter()
+                .flat_map(|target| crate::plan(&history, *target).unwrap())
+                .map(|file| file.name)
+                .collect();
+            history.retain(|file| needed.contains(&file.name));
+            assert_eq!(show_merges(&plan_merges(&history, &wanted, &ladder(), now)), "");
+        }
+        assert_eq!(show(&history), "9:1-1 0:81-81 8:2-7 8:8-80 8:82-400 8:401-899");
+    }
+}

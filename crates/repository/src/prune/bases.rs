@@ -32,3 +32,43 @@ pub(super) fn droppable(files: &[LtxFile], promised: &BTreeSet<Txid>) -> Vec<Ltx
     }
     dropped
 }
+
+#[cfg(test)]
+mod tests {
+    use super::droppable;
+    use crate::table::{files, show_name, txids};
+
+    #[test]
+    fn bases_stay_where_they_are_worth_it() {
+        let cases: &[(&str, &[u64], &str)] = &[
+            ("", &[], ""),
+            ("9:1-1", &[1], ""),
+            // The first that is needed and the newest stay, whatever they cost.
+            ("9:1-1=9 0:2-2 9:1-2=9", &[1, 2], ""),
+            // Between them what leads past decides: 2 bytes of deltas for 9 of a base.
+            ("9:1-1=9 0:2-2 0:3-3 9:1-3=9 0:4-4 9:1-4=9", &[1, 4], "9:1-3"),
+            ("9:1-1=9 0:2-2=5 0:3-3=5 9:1-3=9 0:4-4 9:1-4=9", &[1, 3, 4], ""),
+            // Of two in a row the second is compared with what leads there from the last that stays.
+            ("9:1-1=9 0:2-2=5 9:1-2=9 0:3-3=5 9:1-3=9 0:4-4 9:1-4=9", &[1, 2, 3, 4], "9:1-2"),
+            // Nothing else leads past: a capture is missing beneath the base.
+            ("9:1-1=9 9:1-2=9 0:3-3 9:1-3=9", &[1, 2, 3], ""),
+            // A span that passes beneath it.
+            ("9:1-1=9 8:2-5=3 9:1-3=9 0:6-6 9:1-6=9", &[1, 5, 6], "9:1-3"),
+            // Before the first promised transaction all but the last are not needed anyway.
+            ("9:1-1=9 0:2-2 9:1-2=9 0:3-3 9:1-3=9", &[2, 3], ""),
+            // After the last one, too.
+            ("9:1-1=9 0:2-2 9:1-2=9 0:3-3 9:1-3=9", &[1], ""),
+        ];
+        for (text, promised, expected) in cases {
+            let files = files(text);
+            let dropped = droppable(&files, &txids(promised));
+            let shown: Vec<String> = dropped.iter().map(show_name).collect();
+            assert_eq!(shown.join(" "), *expected, "{text} with {promised:?}");
+            let left: Vec<_> =
+                files.iter().filter(|file| !dropped.contains(&file.name)).cloned().collect();
+            for target in txids(promised) {
+                assert!(crate::plan(&left, target).is_ok(), "{text} to {target}");
+            }
+        }
+    }
+}

@@ -52,3 +52,73 @@ pub(super) fn unneeded<'a>(
     });
     Ok(unneeded)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Unneeded, unneeded};
+    use crate::table::{files, show, txid, txids};
+
+    #[test]
+    fn what_leads_to_no_promised_point_goes() {
+        // Files, promised transactions; what goes, in this order, and what takes its place.
+        let cases: &[(&str, &[u64], &str)] = &[
+            ("9:1-1", &[1], ""),
+            ("9:1-1 0:2-2 0:3-3", &[1, 2, 3], ""),
+            // The chain is needed although nothing of it is promised but its end.
+            ("9:1-1 0:2-2 0:3-3", &[3], ""),
+            // A new base: what came before it goes as soon as nothing is promised there.
+            ("9:1-1 0:2-2 0:3-3 9:1-3", &[3], "0:3-3 for 9:1-3, 0:2-2 for 9:1-3, 9:1-1 for 9:1-3"),
+            ("9:1-1 0:2-2 0:3-3 9:1-3", &[2, 3], "0:3-3 for 9:1-3"),
+            ("9:1-1 0:2-2 0:3-3 9:1-3", &[1, 3], "0:3-3 for 9:1-3, 0:2-2 for 9:1-3"),
+            // A merge takes the place of what it holds.
+            ("9:1-1 0:2-2 0:3-3 1:2-3", &[3], "0:3-3 for 1:2-3, 0:2-2 for 1:2-3"),
+            ("9:1-1 0:2-2 0:3-3 1:2-3", &[2, 3], "0:3-3 for 1:2-3"),
+            ("9:1-1 0:2-2 0:3-3 1:2-3", &[1], "0:3-3 for , 1:2-3 for , 0:2-2 for "),
+            (
+                "9:1-1 0:2-2 0:3-3 0:4-4 0:5-5 1:2-3 1:4-5 2:2-5",
+                &[2, 5],
+                "0:5-5 for 2:2-5, 1:4-5 for 2:2-5, 0:4-4 for 2:2-5, 0:3-3 for 2:2-5, 1:2-3 for 2:2-5",
+            ),
+            // It has two neighbours in its place.
+            ("9:1-1 0:2-3 0:4-5 8:3-4", &[3, 5], "8:3-4 for 0:2-3 0:4-5"),
+            // What came after the last promised transaction of a superseded lineage, and all of one.
+            ("9:1-1 0:2-2 0:3-3 9:1-3", &[2], "0:3-3 for , 9:1-3 for "),
+            ("9:1-1 0:2-2 0:3-3 9:1-3", &[], "0:3-3 for , 9:1-3 for , 0:2-2 for , 9:1-1 for "),
+            // A base in the middle that the deltas make superfluous.
+            (
+                "9:1-1=9 0:2-2 0:3-3 9:1-3=9 0:4-4 9:1-4=9",
+                &[1, 3, 4],
+                "0:4-4 for 9:1-4, 9:1-3 for 9:1-1 0:2-2 0:3-3",
+            ),
+            ("", &[], ""),
+        ];
+        for (text, promised, expected) in cases {
+            let files = files(text);
+            let gone = unneeded(&files, &txids(promised)).unwrap();
+            let show = |one: &Unneeded<'_>| {
+                format!("{} for {}", show([one.file]), show(one.instead.iter().copied()))
+            };
+            let shown: Vec<String> = gone.iter().map(show).collect();
+            assert_eq!(shown.join(", "), *expected, "{text} with {promised:?}");
+            // Stopped anywhere, the files lead to the newest among them, and to what is promised.
+            for stop in 0..=gone.len() {
+                let mut left = files.clone();
+                left.retain(|file| gone[..stop].iter().all(|one| one.file.name != file.name));
+                let newest = left.iter().map(|file| file.name.max).max();
+                for target in promised.iter().map(|number| txid(*number)).chain(newest) {
+                    assert!(crate::plan(&left, target).is_ok(), "{text} to {target} at {stop}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_reached_is_named() {
+        for (text, promised, unreachable) in
+            [("0:2-2", 2, 2), ("9:1-1 0:3-3", 3, 3), ("9:1-1", 2, 2), ("", 1, 1)]
+        {
+            let found = unneeded(&files(text), &txids(&[promised])).map(|gone| gone.len());
+            assert_eq!(found.unwrap_err(), txid(unreachable), "{text}");
+        }
+    }
+}

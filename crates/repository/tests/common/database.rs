@@ -171,6 +171,10 @@ impl Database {
         let listing = repository.listing(&self.lineage)?;
         let plan = listing.plan(&self.lineage, txid(self.last))?;
         let objects = plan.iter().flat_map(|file| &file.objects);
+        let objects = objects.map(|object| match self.known.get(object.key.as_str()) {
+            Some(object) => Ok(object.clone()),
+            None => repository.object(&object.key),
+        });
         Ok(Source::Database(Box::new(DatabaseSource {
             name: self.name.clone(),
             path: "/var/lib/app.db".to_owned(),
@@ -192,7 +196,7 @@ impl Database {
             changed_from: Txid::new(self.last - 1),
             stored_bytes: 1,
             duration_ms: 5,
-            objects: objects.map(|object| self.known[object.key.as_str()].clone()).collect(),
+            objects: objects.collect::<Result<_>>()?,
         })))
     }
 }
