@@ -159,6 +159,7 @@ fn json_has_the_documented_members() {
             "sources",
             "started",
             "tags",
+            "type",
             "verified",
         ]
     );

@@ -112,3 +112,62 @@ fn rules_in_few_words() {
     home.run(&["forget", "--keep", "last 1", &ids[0]]).fails(2, "backups are named", "--keep-*");
     assert_eq!(home.ids(&[]).len(), 3);
 }
+
+#[test]
+fn a_prune_merges_what_lies_between_backups() {
+    let home = Home::new();
+    home.write("lifeboat.toml", "[points]\nladder = ['all for 0s']\n");
+    let database = Database::create(&home.path("app.db"), "wal", 20);
+    let mut images = Vec::new();
+    for row in 1..=4 {
+        database.change(row);
+        home.backup(&["app.db"]);
+        images.push(database.bytes());
+    }
+    let mut ids = home.ids(&[]);
+    ids.reverse();
+    home.ok(&["forget", &ids[1], &ids[2]]);
+    let plan = home.ok(&["prune", "--dry-run", "--verbose"]);
+    assert!(plan.starts_with("would merge 3 files ("), "{plan}");
+    assert!(plan.contains(" into 1: between backups, or of one day\n"), "{plan}");
+    assert!(plan.contains("  3 files  transactions 2 to 4\n"), "{plan}");
+    let merge = &home.json(&["prune", "-n"])["merge"];
+    assert_eq!((merge[0]["files"].as_u64(), merge[0]["level"].as_u64()), (Some(3), Some(8)));
+    let done = home.ok(&["prune"]);
+    assert!(done.starts_with("merged 3 files into 1 ("), "{done}");
+    assert!(done.contains("announced 3 objects ("), "{done}");
+    assert!(home.ok(&["stats"]).contains("spans between backups "));
+
+    // The backups in between are still there to come back, and keep what they need.
+    assert_eq!(home.ok(&["undelete", "--all"]), "brought 2 backups back\n");
+    assert_eq!(home.json(&["prune", "--grace", "0"])["compact"]["merges"], 0);
+    for (id, image) in ids.iter().zip(&images) {
+        assert!(home.restored(&["-b", id]) == *image, "{id}");
+    }
+    home.ok(&["check", "--read-data"]);
+}
+
+#[test]
+fn points_of_the_configuration() {
+    let home = Home::new();
+    let text = |points: &str| {
+        format!(
+            "[points]\nladder = ['all for 2h', '1m for 2d']\n[database.app]\npath = 'app.db'\n{points}"
+        )
+    };
+    home.write("lifeboat.toml", text(""));
+    Database::create(&home.path("app.db"), "wal", 5);
+    let general = ["all for 2h", "1m for 2d"];
+    assert_eq!(home.backup(&[])["points"], Value::from(general.to_vec()));
+    assert!(home.ok(&["config", "show"]).contains("ladder = [\"all for 2h\", \"1m for 2d\"]"));
+    home.write("lifeboat.toml", text("points = ['all for 3h']\n"));
+    assert_eq!(home.backup(&[])["points"], Value::from(vec!["all for 3h"]));
+    home.write("lifeboat.toml", text("points = ['all for 3h', '1m for 1h']\n"));
+    home.run(&["stats"]).fails(
+        2,
+        "longer than the one before, found \"1m for 1h\"",
+        "correct line 5",
+    );
+    std::fs::remove_file(home.path("lifeboat.toml")).unwrap();
+    assert_eq!(home.backup(&["app.db"])["points"], Value::Null);
+}

@@ -50,7 +50,50 @@ pub(super) fn scale(bytes: u64, to: Duration, from: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Time, growth};
+    use std::time::SystemTime;
+
+    use lifeboat_ltx::Txid;
+    use lifeboat_repository::LtxName;
+    use lifeboat_storage::Entry;
+
+    use super::{LtxFile, Time, changes, growth};
+
+    /// Level, first and last transaction, hour and bytes.
+    fn file(&(level, min, max, hour, size): &(u8, u64, u64, i64, u64)) -> LtxFile {
+        let txid = |number| Txid::new(number).unwrap();
+        let time = Time::from_millis(1_795_229_340_123 + hour * 3_600_000);
+        let key = format!("{level}/{min}-{max}").parse().unwrap();
+        LtxFile {
+            name: LtxName { level, min: txid(min), max: txid(max), time },
+            objects: vec![Entry { key, size, modified: SystemTime::UNIX_EPOCH }],
+        }
+    }
+
+    #[test]
+    fn changes_are_those_of_the_way_through_the_last_days() {
+        // Files; bytes a day over the last 7 days.
+        let cases: &[(&[(u8, u64, u64, i64, u64)], Option<u64>)] = &[
+            (&[], None),
+            (&[(9, 1, 1, 0, 900)], None),
+            (&[(9, 1, 1, 0, 900), (0, 2, 2, 23, 50)], None),
+            (&[(9, 1, 1, 0, 900), (0, 2, 2, 48, 50)], Some(25)),
+            // Neither bases nor what a merge has replaced.
+            (
+                &[(9, 1, 1, 0, 900), (0, 2, 2, 24, 90), (0, 3, 3, 48, 90), (1, 2, 3, 48, 100)],
+                Some(50),
+            ),
+            (
+                &[(9, 1, 1, 0, 900), (0, 2, 2, 24, 10), (9, 1, 2, 24, 900), (0, 3, 3, 48, 10)],
+                Some(10),
+            ),
+            // What is older is left out.
+            (&[(9, 1, 1, 0, 900), (0, 2, 2, 100, 9000), (0, 3, 3, 220, 500)], Some(100)),
+        ];
+        for (files, expected) in cases {
+            let files: Vec<_> = files.iter().map(file).collect();
+            assert_eq!(changes(&files, 7), *expected, "{files:?}");
+        }
+    }
 
     #[test]
     fn growth_is_counted_from_the_oldest_size_within_the_days() {
