@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use common::{Database, World, assert_restores, backup, checked, copy, host_key, keys, open, read};
 use lifeboat_repository::{
-    BackupId, DatabaseAddress, Error, Forgotten, Known, Ladder, Manifest, PruneOptions,
+    BackupId, DatabaseAddress, Error, ForgetStep, Forgotten, Known, Ladder, Manifest, PruneOptions,
     PruneReport, Repository, Result, Secrets, Time, Undeletion, Wish, forget, plan_forget,
     plan_prune, plan_undelete, prune, undelete,
 };
@@ -44,6 +44,15 @@ fn manifests(repository: &Repository, secrets: &Secrets) -> Result<Vec<Manifest>
 }
 
 fn forget_now(repository: &Repository, secrets: &Secrets, wishes: &[Wish]) -> Result<()> {
+    forget(repository, &steps(repository, secrets, wishes, Time::now())?, &host_key())
+}
+
+fn steps(
+    repository: &Repository,
+    secrets: &Secrets,
+    wishes: &[Wish],
+    now: Time,
+) -> Result<Vec<ForgetStep>> {
     let names = repository.backups()?;
     let manifests = manifests(repository, secrets)?;
     let known: Vec<Known<'_>> = names
@@ -51,8 +60,7 @@ fn forget_now(repository: &Repository, secrets: &Secrets, wishes: &[Wish]) -> Re
         .zip(&manifests)
         .map(|(name, manifest)| Known { name, manifest: Some(manifest) })
         .collect();
-    let steps = plan_forget(repository, &known, wishes, Time::now())?;
-    forget(repository, &steps, &host_key())
+    plan_forget(repository, &known, wishes, now)
 }
 
 fn undelete_all(repository: &Repository, secrets: &Secrets) -> Result<Vec<Undeletion>> {
@@ -238,6 +246,31 @@ fn a_failure_anywhere_loses_nothing() {
     }
 }
 
+/// Both at once, in every order: in the end all of it can be there.
+#[test]
+fn beside_a_forget_nothing_is_lost() {
+    let Three { world, app, web, ids } = three();
+    let secrets = &world.secrets;
+    let whole = held(&world.repository, secrets);
+    for wish in [Wish::Backup(ids[0]), Wish::Sources(ids[1], vec!["app".to_owned()])] {
+        let count = steps(&world.repository, secrets, &[wish.clone()], Time::now()).unwrap().len();
+        assert!(count > 3);
+        for at in 0..=count {
+            let what = format!("{wish:?}, {at} steps before");
+            let (_, repository) = world.copy();
+            let steps = steps(&repository, secrets, &[wish.clone()], Time::now()).unwrap();
+            forget(&repository, &steps[..at], &host_key()).unwrap();
+            undelete_all(&repository, secrets).unwrap();
+            forget(&repository, &steps[at..], &host_key()).unwrap();
+            forget_now(&repository, secrets, &[]).unwrap();
+            assert_sound(&repository, secrets, &[&app, &web], &what);
+            undelete_all(&repository, secrets).unwrap();
+            assert_sound(&repository, secrets, &[&app, &web], &what);
+            assert_eq!(held(&repository, secrets), whole, "{what}");
+        }
+    }
+}
+
 /// Copies are for whoever brings back, and for nobody else.
 #[test]
 fn names_of_copies() {
@@ -266,13 +299,8 @@ fn a_prune_leaves_it_the_time_that_was_promised() {
     let start = Time::now();
     let hours = |hours: i64| Time::from_millis(start.millis() + hours * 3_600_000 + 1000);
     let forget_at = |hour| {
-        let names = repository.backups().unwrap();
-        let manifests = manifests(repository, secrets).unwrap();
-        let known = names.iter().zip(&manifests);
-        let known: Vec<Known<'_>> =
-            known.map(|(name, manifest)| Known { name, manifest: Some(manifest) }).collect();
         let wishes = [Wish::Backup(ids[0]), Wish::Backup(ids[1])];
-        let steps = plan_forget(repository, &known, &wishes, hours(hour)).unwrap();
+        let steps = steps(repository, secrets, &wishes, hours(hour)).unwrap();
         forget(repository, &steps, &host_key()).unwrap();
     };
     forget_at(0);
