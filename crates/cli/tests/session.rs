@@ -112,7 +112,8 @@ fn a_session_without_configuration() {
          # host: box\n\
          # repository: ~/.local/share/lifeboat/repository\n\
          # password file: ~/.config/lifeboat/password\n\
-         # state: ~/.local/state/lifeboat\n"
+         # state: ~/.local/state/lifeboat\n\
+         # points: all for 1h, 30s for 24h, 5m for 7d; then what backups hold\n"
     );
 }
 

@@ -14,7 +14,7 @@ use lifeboat_repository::{
 use lifeboat_storage::Key;
 
 use self::forecast::{Facts, forecast};
-use self::growth::{changes, elapsed_ms, growth};
+use self::growth::{changes, elapsed_ms, growth, resized};
 use crate::forget::Configured;
 use crate::ladders::Ladders;
 use crate::points::listings;
@@ -138,6 +138,8 @@ struct Held<'a> {
     manifest: &'a Manifest,
     /// As it is not encoded.
     name: &'a str,
+    /// Of the point.
+    time: Time,
     size: u64,
 }
 
@@ -150,7 +152,8 @@ fn held<'a>(manifests: &[&'a Manifest], address: &DatabaseAddress) -> Result<Vec
         }
         for database in manifest.sources.iter().filter_map(Source::database) {
             if encode_name(&database.name)? == address.name() {
-                held.push(Held { manifest, name: &database.name, size: database.size_bytes });
+                let (time, size) = (database.time, database.size_bytes);
+                held.push(Held { manifest, name: &database.name, time, size });
             }
         }
     }
@@ -186,7 +189,7 @@ fn foresee(
     let facts = Facts {
         size: newest.size,
         growth: (week.min(month), week.max(month)),
-        base: newest_base(&files),
+        base: base_now(&files, held),
         rungs,
         history,
         horizon,
@@ -205,9 +208,14 @@ fn end(listing: &LineageListing) -> Option<Time> {
     points(&listing.files).last().map(|point| point.time)
 }
 
-fn newest_base(files: &[LtxFile]) -> u64 {
+/// What a base would take up now, as the newest one does: that is of the size that the database had
+/// in the backup next to it in time.
+fn base_now(files: &[LtxFile], held: &[Held<'_>]) -> u64 {
     let bases = files.iter().filter(|file| file.name.range().is_base());
-    bases.max_by_key(|file| file.name.max).map_or(0, LtxFile::size)
+    let Some(base) = bases.max_by_key(|file| file.name.max) else { return 0 };
+    let distance = |held: &&Held<'_>| held.time.millis().abs_diff(base.name.time.millis());
+    let then = held.iter().min_by_key(distance).map_or(0, |held| held.size);
+    resized(base.size(), then, held.first().map_or(0, |held| held.size))
 }
 
 /// Bytes of the files within the ladder that stay, and how far back they go.

@@ -253,12 +253,15 @@ fn beside_a_forget_nothing_is_lost() {
     let secrets = &world.secrets;
     let whole = held(&world.repository, secrets);
     for wish in [Wish::Backup(ids[0]), Wish::Sources(ids[1], vec!["app".to_owned()])] {
-        let count = steps(&world.repository, secrets, &[wish.clone()], Time::now()).unwrap().len();
+        let count = steps(&world.repository, secrets, std::slice::from_ref(&wish), Time::now())
+            .unwrap()
+            .len();
         assert!(count > 3);
         for at in 0..=count {
             let what = format!("{wish:?}, {at} steps before");
             let (_, repository) = world.copy();
-            let steps = steps(&repository, secrets, &[wish.clone()], Time::now()).unwrap();
+            let steps =
+                steps(&repository, secrets, std::slice::from_ref(&wish), Time::now()).unwrap();
             forget(&repository, &steps[..at], &host_key()).unwrap();
             undelete_all(&repository, secrets).unwrap();
             forget(&repository, &steps[at..], &host_key()).unwrap();

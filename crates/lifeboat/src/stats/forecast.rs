@@ -19,7 +19,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use lifeboat_repository::{BackupId, Candidate, KeepRules, Time, retain};
 
-use super::growth::{elapsed_ms, scale};
+use super::growth::{elapsed_ms, resized, scale};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// No more backups are thought of than this; if more were to be made, they are taken to be further
@@ -35,7 +35,7 @@ pub(super) struct Facts<'a> {
     pub(super) size: u64,
     /// By how many bytes a day it grows, at least and at most.
     pub(super) growth: (i64, i64),
-    /// Bytes of the newest base.
+    /// Bytes of a base, if one were written now.
     pub(super) base: u64,
     /// Bytes of the files within the ladder.
     pub(super) rungs: u64,
@@ -108,8 +108,7 @@ fn kept(facts: &Facts<'_>, interval: Duration, newest: Time, end: Time) -> Vec<T
 fn grown(facts: &Facts<'_>, per_day: i64, days: u32) -> u64 {
     let change = i128::from(per_day) * i128::from(days);
     let size = (i128::from(facts.size) + change).max(0).unsigned_abs();
-    let base = u128::from(facts.base).saturating_mul(size) / u128::from(facts.size.max(1));
-    u64::try_from(base).unwrap_or(u64::MAX)
+    resized(facts.base, facts.size, u64::try_from(size).unwrap_or(u64::MAX))
 }
 
 fn later(time: Time, by: Duration) -> Time {

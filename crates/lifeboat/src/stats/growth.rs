@@ -48,6 +48,12 @@ pub(super) fn scale(bytes: u64, to: Duration, from: Duration) -> u64 {
     u64::try_from(scaled).unwrap_or(u64::MAX)
 }
 
+/// Bytes of a copy of a database that had one size and will have another.
+pub(super) fn resized(bytes: u64, from: u64, to: u64) -> u64 {
+    let resized = u128::from(bytes) * u128::from(to) / u128::from(from.max(1));
+    u64::try_from(resized).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::SystemTime;
