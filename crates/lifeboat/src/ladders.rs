@@ -62,7 +62,7 @@ mod tests {
     use super::Ladders;
     use crate::{Context, Environment, Overrides};
 
-    fn manifest(host: &str, name: &str, points: serde_json::Value) -> Manifest {
+    fn manifest(host: &str, name: &str, points: &serde_json::Value) -> Manifest {
         let (id, time) = ("0123456789abcdef", "2026-11-21T02:49:00.123Z");
         serde_json::from_value(json!({
             "version": 1, "id": id, "revision": 1, "host": host, "hostname": host, "started": time,
@@ -86,12 +86,12 @@ mod tests {
         let environment = Environment::of([("HOME", directory.path())], directory.path());
         let context = Context::load(environment, Overrides::default()).unwrap();
         let manifests = [
-            manifest("nas", "app", json!(["all for 4h"])),
-            manifest("nas", "app", json!(["all for 5h"])),
-            manifest("nas", "web", json!(null)),
-            manifest("nas", "web", json!(["all for 6h"])),
-            manifest("nas", "new", json!(["sometimes"])),
-            manifest("pi", "app", json!(["all for 7h"])),
+            manifest("nas", "app", &json!(["all for 4h"])),
+            manifest("nas", "app", &json!(["all for 5h"])),
+            manifest("nas", "web", &json!(null)),
+            manifest("nas", "web", &json!(["all for 6h"])),
+            manifest("nas", "new", &json!(["sometimes"])),
+            manifest("pi", "app", &json!(["all for 7h"])),
         ];
         let ladders = Ladders::of(&context, manifests.iter()).unwrap();
         let usual = Ladder::default().horizon().as_secs() / 3600;

@@ -58,6 +58,11 @@ impl Deletion {
         }
     }
 
+    /// The same under another name, by who writes it now.
+    pub(crate) fn anew(self, host: &str, created: Time) -> Self {
+        Self { id: BackupId::random(), host: host.to_owned(), created, ..self }
+    }
+
     /// With what takes the place of the objects.
     pub(crate) fn replaced_by(mut self, keys: Vec<String>) -> Self {
         self.replaced_by = keys;

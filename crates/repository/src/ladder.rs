@@ -130,7 +130,7 @@ fn show(duration: Duration) -> String {
     let count = duration.as_millis();
     let fits = |unit: u64| {
         let unit = u128::from(unit);
-        count % unit == 0 && count >= unit && (unit < 86_400_000 || count > unit)
+        count.is_multiple_of(unit) && count >= unit && (unit < 86_400_000 || count > unit)
     };
     match UNITS.iter().find(|(_, unit)| fits(*unit)) {
         Some((name, unit)) => format!("{}{name}", count / u128::from(*unit)),

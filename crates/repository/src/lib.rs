@@ -7,6 +7,7 @@
 //! durable before the next, and only the manifest makes a backup.
 
 mod backup_type;
+mod bases;
 mod check;
 mod compact;
 mod create;
@@ -29,6 +30,7 @@ mod ltx_file;
 mod manifest;
 mod marker;
 mod names;
+mod needed;
 mod origin;
 mod outbox;
 mod plan;

@@ -40,7 +40,9 @@
 //! - **A restore** reads what a manifest names or a plan led to when it began. It has the grace
 //!   period to end after its backup was forgotten, or its files were merged; later it finds an object
 //!   gone, and plans anew. **A follower** does the same.
-//! - **A forget** only takes pins and manifests away: with either of them seen, more is kept.
+//! - **A forget** only takes pins and manifests away: with either of them seen, more is kept. What was
+//!   announced and is needed again is not announced any more (`withdraw.rs`), so that it has the whole
+//!   period when it is forgotten once more.
 //! - **Another prune** announces the same again, or removes what is gone already. Of two that condense
 //!   notices each writes a new one before it removes the old ones.
 //! - **A check** excuses what a notice names. A notice stays for a week after the last of its objects
@@ -49,14 +51,13 @@
 //! The clock that counts is that of the host that prunes. If it is set forward, the period is as
 //! much shorter, and points get old: they are announced, and needed again when the clock is right.
 
-mod bases;
 mod condense;
 mod expired;
-mod needed;
 mod notices;
 mod removal;
 mod replacement;
 mod waste;
+mod withdraw;
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
@@ -69,6 +70,7 @@ use self::notices::Notices;
 use self::removal::Removal;
 use self::replacement::{Replacement, replacements, verify};
 use self::waste::{Waste, waste_of};
+use self::withdraw::withdraw;
 use crate::deletion::{DeletedObject, Deletion};
 use crate::survey::{Surveyed, survey};
 use crate::wanted::Named;
@@ -141,6 +143,8 @@ pub struct PrunePlan {
     replacements: Vec<Replacement>,
     /// What takes the place of something that is announced, and was read.
     verified: BTreeSet<Key>,
+    /// What was announced and is needed again.
+    needed_again: HashSet<Key>,
     /// Notices that are of no more use.
     spent: Vec<Key>,
     /// What is known to have been read.
@@ -183,7 +187,10 @@ impl PrunePlan {
 
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.removals.is_empty() && self.announce.is_empty() && self.expired.is_empty()
+        self.removals.is_empty()
+            && self.announce.is_empty()
+            && self.expired.is_empty()
+            && self.needed_again.is_empty()
     }
 }
 
@@ -219,7 +226,7 @@ pub fn plan_prune(
 }
 
 /// Carries a plan out: what takes the place of others is read; what is due goes; the rest is
-/// announced in the name of `host`.
+/// announced in the name of `host`. What was announced and is needed again is not announced any more.
 pub fn prune(
     repository: &Repository,
     secrets: &Secrets,
@@ -229,6 +236,7 @@ pub fn prune(
 ) -> Result<PruneReport> {
     repository.require_writable()?;
     let mut report = PruneReport::default();
+    withdraw(repository, secrets, &plan.needed_again, host, options.now)?;
     let (sound, stay) = verify(repository, secrets, &plan.replacements, &mut report)?;
     // Before anything is listed again: whoever brings a backup back looks whether its copy stands.
     for object in &plan.expired {
@@ -278,6 +286,10 @@ impl PrunePlan {
         let (verified, known) = (&notices.verified, &mut self.verified);
         self.replacements.extend(replacements(lineage, &waste, &waits, verified, known));
         let Waste { objects, whole, .. } = waste;
+        let doomed: HashSet<&Key> = objects.iter().map(|object| &object.key).collect();
+        let entries = surveyed.entries.iter().map(|entry| &entry.key);
+        let announced = entries.filter(|key| notices.is_due(key).is_some());
+        self.needed_again.extend(announced.filter(|key| !doomed.contains(key)).cloned());
         // Nothing goes that a forgotten backup needs, as long as it can be brought back.
         let held = forgotten.held(lineage, &surveyed.listing, &wanted);
         let free: Option<HashSet<Key>> = (held != wanted).then(|| {

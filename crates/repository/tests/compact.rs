@@ -72,12 +72,12 @@ fn history(repository: &Repository, captures: u64) -> Database {
 fn grow_on(repository: &Repository, app: &mut Database, number: u64) {
     let page = 1 + usize::try_from(number).unwrap() * 5 % 9;
     app.change(page.min(app.pages.len() + 1), number);
-    if number % 11 == 0 {
+    if number.is_multiple_of(11) {
         app.pages.truncate(4);
     }
     match number {
         1 => app.begin_lineage(repository).unwrap(),
-        number if number % 7 == 0 => {
+        number if number.is_multiple_of(7) => {
             backup(repository, &mut [app]).unwrap();
             return;
         }

@@ -14,9 +14,9 @@ use common::{
     open, read, txid,
 };
 use lifeboat_repository::{
-    BackupId, BackupName, DatabaseAddress, ForgetStep, GRACE, Known, Ladder, Manifest,
-    PruneOptions, PrunePlan, Repository, Result, Secrets, Time, Why, Wish, forget, plan_forget,
-    prune,
+    BackupId, BackupName, DatabaseAddress, ForgetStep, GRACE, Known, Ladder, LtxName, Manifest,
+    Merge, NoCopies, PruneOptions, PrunePlan, Repository, Result, Secrets, Time, Why, Wish, forget,
+    merge, plan_forget, prune,
 };
 use lifeboat_storage::testing::{Fault, FaultKind, Faulty};
 use lifeboat_storage::{MemoryStorage, Storage};
@@ -222,7 +222,8 @@ fn prune_announces_waits_and_removes() {
     assert_eq!(ids(repository), [all[2], all[3]].into());
 }
 
-/// What was announced is looked at again: a pin that came meanwhile keeps it.
+/// What was announced is looked at again: a pin that came meanwhile keeps it, and when that is gone it
+/// is announced anew.
 #[test]
 fn what_is_needed_again_stays() {
     let Four { world, app, web, ids: all } = four();
@@ -231,20 +232,21 @@ fn what_is_needed_again_stays() {
     forget_at(repository, secrets, &[Wish::Backup(all[0])], Time::now()).unwrap();
     let (announced, _) = prune_at(repository, secrets, Time::now()).unwrap();
     assert!(announced > 0);
-    repository.write_pin(&app.lineage, txid(2), BackupId::random()).unwrap();
-    // Only what led to 3 past 2 is still not needed.
+    let pin = BackupId::random();
+    repository.write_pin(&app.lineage, txid(2), pin).unwrap();
     let plan = plan_prune(repository, secrets, &options(in_days(2))).unwrap();
-    let removed = plan.remove().map(|object| object.key.to_string());
-    assert!(plan.announce.is_empty());
-    let removed: Vec<String> = removed.collect();
-    assert!(
-        !removed.is_empty() && removed.iter().all(|key| key.contains("0003-0000")),
-        "{removed:?}"
-    );
-    prune_at(repository, secrets, in_days(2)).unwrap();
+    assert_eq!((plan.remove().count(), plan.announce.len(), plan.waiting.len()), (0, 0, 0));
+    assert_eq!(prune_at(repository, secrets, in_days(2)).unwrap(), (0, 0));
     assert!(
         common::restore(repository, secrets, &app.lineage, txid(2)).unwrap() == app.captures[&2]
     );
+    assert_sound(repository, secrets, &[&app, &web], "kept");
+    assert!(plan_prune(repository, secrets, &options(in_days(2))).unwrap().is_empty());
+
+    let pin = key(&format!("{}/pins/{}-{pin}", app.lineage.key(), txid(2)));
+    assert!(world.memory.remove(&pin).unwrap());
+    assert_eq!(prune_at(repository, secrets, in_days(3)).unwrap(), (announced, 0));
+    assert_eq!(prune_at(repository, secrets, in_days(4)).unwrap(), (0, announced));
     assert_sound(repository, secrets, &[&app, &web], "removed");
 }
 
@@ -253,8 +255,13 @@ fn what_is_needed_again_stays() {
 fn what_is_wanted_meanwhile_stays() {
     let Four { world, app, web, ids: all } = four();
     let (repository, secrets) = (&world.repository, &world.secrets);
-    forget_at(repository, secrets, &[Wish::Backup(all[0]), Wish::Backup(all[1])], Time::now())
-        .unwrap();
+    let files = repository.listing(&app.lineage).unwrap().files;
+    let inputs: Vec<_> = files.into_iter().filter(|file| file.name.level == 0).collect();
+    let name = LtxName { level: 1, min: txid(2), ..inputs[2].name };
+    let merged = Merge { name, inputs };
+    merge(repository, &app.lineage, &merged, Some(secrets), &NoCopies).unwrap();
+    let wishes: Vec<Wish> = all[..3].iter().copied().map(Wish::Backup).collect();
+    forget_at(repository, secrets, &wishes, Time::now()).unwrap();
     prune_at(repository, secrets, Time::now()).unwrap();
     let plan = plan_prune(repository, secrets, &options(in_days(2))).unwrap();
     let planned = plan.remove().count() as u64;
@@ -297,6 +304,29 @@ fn a_lineage_that_another_has_superseded_goes_with_its_last_backup() {
     assert_eq!(of_old(), 0, "{:?}", keys(&world.memory));
     assert_sound(repository, secrets, &[&app, &web], "gone");
     assert_eq!(ids(repository), [fifth].into());
+}
+
+/// A lineage that goes as a whole, and to which somebody writes between plan and removal.
+#[test]
+fn what_is_written_to_meanwhile_is_left_for_later() {
+    let Four { world, app: old, web, ids: all } = four();
+    let (repository, secrets) = (&world.repository, &world.secrets);
+    let mut app = old.clone();
+    app.lineage = new_lineage("pi", "app");
+    (app.last, app.captured) = (0, Vec::new());
+    backup(repository, &mut [&mut app]).unwrap();
+    let wishes: Vec<Wish> = all.iter().copied().map(Wish::Backup).collect();
+    forget_at(repository, secrets, &wishes, Time::now()).unwrap();
+    prune_at(repository, secrets, in_days(2)).unwrap();
+    let plan = plan_prune(repository, secrets, &options(in_days(3))).unwrap();
+    assert!(plan.remove().count() > 3);
+    repository.write_pin(&old.lineage, txid(1), BackupId::random()).unwrap();
+    let report = prune(repository, secrets, &plan, "pi", &options(in_days(3))).unwrap();
+    assert_eq!((report.removed_objects, report.busy_lineages), (0, 1));
+    assert!(
+        common::restore(repository, secrets, &old.lineage, txid(1)).unwrap() == old.captures[&1]
+    );
+    assert_sound(repository, secrets, &[&old, &app, &web], "left");
 }
 
 /// What killed processes leave: parts of a file, an origin alone, a pin without a manifest.

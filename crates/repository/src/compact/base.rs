@@ -46,7 +46,8 @@ mod tests {
     fn a_base_is_due_when_it_is_outgrown_or_outlived() {
         const DAY: i64 = 24 * 60 * 60;
         // Files, the day; base and bytes of what leads on.
-        let cases: &[(&str, i64, Option<(u64, u64)>)] = &[
+        type Case = (&'static str, i64, Option<(u64, u64)>);
+        let cases: &[Case] = &[
             ("", 0, None),
             ("9:1-1=9", 40, None),
             ("9:1-1=9 0:2-2=9", 1, None),

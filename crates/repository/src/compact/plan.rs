@@ -1,10 +1,11 @@
 //! Which files of a lineage are merged: a pure function of names.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use lifeboat_ltx::Txid;
 
 use crate::ladder::Rung;
+use crate::needed::unneeded;
 use crate::plan::onward_names;
 use crate::time::whole_millis;
 use crate::{Ladder, LtxFile, LtxName, Point, Time, points, promised};
@@ -39,9 +40,10 @@ pub fn plan_merges(
     now: Time,
 ) -> Vec<Merge> {
     let mut points = points(files);
-    let Some(start) = start(files, &promised(&points, wanted, ladder, now, false)) else {
-        return Vec::new();
-    };
+    let reachable: BTreeSet<Txid> = points.iter().map(|point| point.txid).collect();
+    let mut promised = promised(&points, wanted, ladder, now, false);
+    promised.retain(|txid| reachable.contains(txid));
+    let Some(start) = start(files, &promised) else { return Vec::new() };
     points.retain(|point| point.txid >= start);
     let mut chain = Chain::new(files);
     let mut merges = Vec::new();
@@ -49,6 +51,37 @@ pub fn plan_merges(
         merges.extend(chain.merge(level, &windows(&points, wanted, rung, now)));
     }
     merges.extend(chain.merge(SPANS, &spans(&points, wanted, ladder, now)));
+    useful(files, &promised, merges)
+}
+
+/// The merges that lead to something that is promised, and those that these take.
+fn useful(files: &[LtxFile], promised: &BTreeSet<Txid>, mut merges: Vec<Merge>) -> Vec<Merge> {
+    if merges.is_empty() {
+        return merges;
+    }
+    // How large a merge will be is not known: at most as large as what it is made of, whose objects
+    // stand for it here.
+    let mut made: HashMap<LtxName, LtxFile> = HashMap::new();
+    for Merge { name, inputs } in &merges {
+        let inputs = inputs.iter().map(|input| made.get(&input.name).unwrap_or(input));
+        let objects = inputs.flat_map(|input| &input.objects).cloned().collect();
+        made.insert(*name, LtxFile { name: *name, objects });
+    }
+    let all: Vec<&LtxFile> = files.iter().chain(made.values()).collect();
+    let Ok(unneeded) = unneeded(&all, promised) else { return merges };
+    let mut useless: HashSet<LtxName> = unneeded.iter().map(|one| one.file.name).collect();
+    merges = merges
+        .into_iter()
+        .rev()
+        .filter(|merge| {
+            let is_useful = !useless.contains(&merge.name);
+            if is_useful {
+                merge.inputs.iter().for_each(|input| _ = useless.remove(&input.name));
+            }
+            is_useful
+        })
+        .collect();
+    merges.reverse();
     merges
 }
 
@@ -289,7 +322,7 @@ mod tests {
             assert_eq!(show_merges(&merges), *expected, "{text} with {wanted:?} at {now}");
         }
         // A capture every six hours: of days 1, 2, … the transactions 1 to 4, 5 to 8, …
-        let mut text = format!("9:1-1@{}", DAY);
+        let mut text = format!("9:1-1@{DAY}");
         for number in 2..=40 {
             text += &format!(" 0:{number}-{number}@{}", DAY + (number - 1) * 6 * 3600);
         }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use lifeboat_storage::Key;
 
-use super::needed::Unneeded;
 use super::{PruneReport, Waste};
+use crate::needed::Unneeded;
 use crate::read_back::{Ends, ends, read_to_end};
 use crate::{Error, Finding, LineageAddress, LtxFile, LtxName, Repository, Result, Secrets};
 

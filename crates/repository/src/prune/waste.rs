@@ -6,8 +6,8 @@ use std::time::Duration;
 use lifeboat_ltx::Txid;
 use lifeboat_storage::Entry;
 
-use super::needed::{Unneeded, unneeded};
 use super::{Doomed, GRACE, PruneOptions, Why};
+use crate::needed::{Unneeded, unneeded};
 use crate::survey::{Surveyed, is_quiet};
 use crate::{Form, Ladder, Result, promised};
 
@@ -39,7 +39,7 @@ pub(super) fn waste_of<'a>(
     if let Some(last) = listing.last() {
         listing.plan(lineage, last)?;
     }
-    let files = unneeded(&listing.files, &promised)
+    let files = unneeded(&listing.files.iter().collect::<Vec<_>>(), &promised)
         .or_else(|txid| listing.plan(lineage, txid).map(|_| Vec::new()))?;
     let whole = promised.is_empty() && quiet;
     let why = if whole { Why::Superseded } else { Why::NotNeeded };
