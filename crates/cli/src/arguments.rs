@@ -3,15 +3,17 @@
 mod follow;
 mod points;
 mod replicate;
+mod undelete;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use lifeboat::{Age, Limit};
+use lifeboat::{Age, BackupType, KeepRules, Limit};
 
 pub(crate) use follow::FollowArguments;
 pub(crate) use points::{PointArguments, PointsArguments};
 pub(crate) use replicate::ReplicateArguments;
+pub(crate) use undelete::UndeleteArguments;
 
 /// Backs up running applications: their SQLite databases page by page, while they are written to.
 ///
@@ -106,13 +108,22 @@ pub(crate) enum Command {
     Ls(LsArguments),
     /// Drop backups by rules, or by id
     ///
-    /// Without rules and ids, the rules of the configuration apply (`keep = { daily = 7 }`), else 7 daily,
-    /// 4 weekly, 12 monthly. Rules mean what restic's mean and are counted for each host and set of
-    /// sources. Backups tagged `safety` and the newest that passed a drill go only by id.
+    /// Without rules and ids, the rules of the configuration apply (`keep = { daily = 7 }` or "7/4/12"; of
+    /// the source, else of the type, else of the repository), else 7 daily, 4 weekly, 12 monthly. Rules mean
+    /// what restic's mean and are counted for each host, set of sources and type. Backups tagged `safety`
+    /// and the newest that passed a drill go only by id. For a day at least, `undelete` brings back what
+    /// was forgotten.
     Forget(Box<ForgetArguments>),
-    /// Remove what no backup needs any more
+    /// Bring forgotten backups back
     ///
-    /// What is not needed is announced first, and removed by a prune at least a day later.
+    /// Without arguments, lists what can be brought back, and until when: as long as a `prune` leaves it,
+    /// which is at least a day.
+    Undelete(UndeleteArguments),
+    /// Merge the history that need not be held apart, and remove what nothing needs any more
+    ///
+    /// Points in time get fewer with age, as `[points] ladder` says; what lies between the kept ones is
+    /// merged. What is not needed then is announced first, and removed by a prune at least a day later;
+    /// until then `undelete` brings forgotten backups back.
     Prune(PruneArguments),
     /// Verify the repository; changes nothing
     Check(CheckArguments),
@@ -171,6 +182,10 @@ pub(crate) struct BackupArguments {
     /// A name to find the backup by
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// What kind of backup it is: full, incremental, config or any other word; rules count each type
+    /// by itself
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) backup_type: Option<BackupType>,
     /// A tag; may be repeated
     #[arg(long = "tag", value_name = "TAG")]
     pub(crate) tags: Vec<String>,
@@ -208,6 +223,9 @@ pub(crate) struct ForgetArguments {
     /// Only backups of this host
     #[arg(long)]
     pub(crate) host: Option<String>,
+    /// Only backups of this type; may be repeated for others
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) types: Vec<BackupType>,
     /// Only backups with all of these tags; may be repeated for others
     #[arg(long = "tag", value_name = "TAG[,TAG]")]
     pub(crate) tags: Vec<String>,
@@ -222,6 +240,10 @@ pub(crate) struct ForgetArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Rules")]
 pub(crate) struct KeepArguments {
+    /// All rules in one: "last 5" (the newest 5), "30 days" (all that are not older, counted from the
+    /// newest), "7/4/12" (the newest of each of 7 days, 4 weeks and 12 months), "all"
+    #[arg(long, value_name = "RULES")]
+    pub(crate) keep: Option<KeepRules>,
     /// Keep the newest N backups ("unlimited": all)
     #[arg(short = 'l', long, value_name = "N", default_value = "0", hide_default_value = true)]
     pub(crate) keep_last: Limit,
@@ -269,7 +291,7 @@ pub(crate) struct PruneArguments {
     /// the repository
     #[arg(long = "grace", value_name = "HOURS", default_value_t = 24)]
     pub(crate) grace_hours: u64,
-    /// Only show what would be removed and announced (with --verbose, each object)
+    /// Only show what would be merged, removed and announced (with --verbose, each object)
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
 }
@@ -282,6 +304,9 @@ pub(crate) struct BackupsArguments {
     /// Only backups that hold this database
     #[arg(long, value_name = "SOURCE")]
     pub(crate) source: Option<String>,
+    /// Only backups of this type
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) backup_type: Option<BackupType>,
     /// Only backups with this tag
     #[arg(long)]
     pub(crate) tag: Option<String>,

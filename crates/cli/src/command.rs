@@ -11,6 +11,7 @@ mod forget;
 mod init;
 mod key;
 mod ls;
+mod merges;
 pub(crate) mod points;
 mod prune;
 mod replicate;
@@ -18,6 +19,7 @@ pub(crate) mod restore;
 pub(crate) mod restore_point;
 mod stats;
 mod status;
+mod undelete;
 
 use clap::CommandFactory;
 use lifeboat::{
@@ -65,6 +67,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Error> {
         Command::Follow(arguments) => follow::run(&session, arguments),
         Command::Ls(arguments) => ls::run(&session, arguments),
         Command::Forget(arguments) => forget::run(&session, arguments),
+        Command::Undelete(arguments) => undelete::run(&session, arguments),
         Command::Prune(arguments) => prune::run(&session, arguments),
         Command::Check(arguments) => check::run(&session, arguments),
         Command::Replicate(arguments) => replicate::run(&session, arguments),

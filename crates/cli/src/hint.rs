@@ -76,6 +76,10 @@ pub(crate) fn of_error(error: &Error) -> Option<String> {
             "add --keep-last 1 to the rules, or name the backups that go: lifeboat forget ID"
                 .to_owned(),
         ),
+        Error::NotForgotten { .. } => {
+            Some("`lifeboat undelete` lists what can be brought back".to_owned())
+        }
+        Error::OtherHost { .. } => Some("run `lifeboat undelete` on that host".to_owned()),
         Error::Space { .. } => Some("make room, or choose another place".to_owned()),
         Error::Unrestorable { others, .. } => Some(of_unrestorable(others)),
         Error::Config { path, line: Some(line), .. } => {
@@ -199,6 +203,7 @@ fn of_repository(error: &Repository) -> Option<String> {
                  someone else wrote the backup"
             ));
         }
+        Repository::Pruned { .. } => "it comes too late; the newest backups are still there",
         Repository::GenerationTaken { .. } => {
             "nothing was changed; `lifeboat key list` shows what is there"
         }

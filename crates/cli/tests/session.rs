@@ -69,7 +69,11 @@ fn a_session_without_configuration() {
         scrub(&home.ok(&["stats"]), &home),
         "3 backups in ~/.local/share/lifeboat/repository: N units stored, N units restorable\n\
          HOST DATABASE BACKUPS SIZE BASES CHANGES OBJECTS\n\
-         box app 3 N units N units N units 2\n"
+         box app 3 N units N units N units 2\n\n\
+         app on box\n  \
+           growth not enough history: no backups a day apart\n  \
+           history captures N units, bases N units\n  \
+           forecast not enough history\n"
     );
     assert_eq!(
         scrub(&home.ok(&["check"]), &home),
@@ -108,7 +112,8 @@ fn a_session_without_configuration() {
          # host: box\n\
          # repository: ~/.local/share/lifeboat/repository\n\
          # password file: ~/.config/lifeboat/password\n\
-         # state: ~/.local/state/lifeboat\n"
+         # state: ~/.local/state/lifeboat\n\
+         # points: all for 1h, 30s for 24h, 5m for 7d; then what backups hold\n"
     );
 }
 
@@ -155,6 +160,7 @@ fn json_has_the_documented_members() {
             "sources",
             "started",
             "tags",
+            "type",
             "verified",
         ]
     );
@@ -229,7 +235,16 @@ fn json_has_the_documented_members() {
     let stats = home.json(&["stats"]);
     assert_eq!(
         members(&stats),
-        ["backups", "databases", "objects", "repository", "restorable_bytes", "stored_bytes"]
+        [
+            "backups",
+            "databases",
+            "forecast",
+            "objects",
+            "repository",
+            "restorable_bytes",
+            "stored_bytes",
+            "waiting_bytes"
+        ]
     );
     let on_disk =
         files_below(&home.repository()).into_iter().map(|file| file.metadata().unwrap().len());

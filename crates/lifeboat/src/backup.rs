@@ -1,7 +1,8 @@
 //! One backup of all sources that are asked for.
 
 use lifeboat_repository::{
-    BackupId, BackupName, DatabaseSource, MANIFEST_VERSION, Manifest, Problem, Source, Time,
+    BackupId, BackupName, BackupType, DatabaseSource, MANIFEST_VERSION, Manifest, Problem, Source,
+    Time,
 };
 
 use crate::capture::{CaptureOptions, capture};
@@ -17,6 +18,8 @@ pub struct BackupRequest {
     pub sources: Request,
     /// A name to find the backup by.
     pub label: Option<String>,
+    /// What kind of backup it is; rules count each by itself.
+    pub backup_type: Option<BackupType>,
     /// Tags.
     pub tags: Vec<String>,
     /// Store every database whole, as a new base, so that this backup and those after it need none
@@ -90,6 +93,8 @@ pub fn backup(
     for target in &found.targets {
         match capture(&opened, target, id, options, progress) {
             Ok((source, by)) => {
+                let points = context.config().points_of(&source.name).cloned();
+                let source = DatabaseSource { points, ..source };
                 sources.push(Source::Database(Box::new(source)));
                 changed_by.push(by);
             }
@@ -109,6 +114,7 @@ pub fn backup(
         host: context.host_name(),
         hostname: context.hostname(),
         label: request.label.clone(),
+        backup_type: request.backup_type.clone(),
         tags: request.tags.clone(),
         started,
         finished: Time::now(),

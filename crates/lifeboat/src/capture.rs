@@ -253,6 +253,7 @@ fn describe_at(
         mode: format!("{:04o}", metadata.mode() & 0o7777),
         uid: metadata.uid(),
         gid: metadata.gid(),
+        points: None,
         changed_pages: 0,
         changed_from: None,
         stored_bytes: 0,

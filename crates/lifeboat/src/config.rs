@@ -7,7 +7,7 @@ mod quantity;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use lifeboat_repository::KeepRules;
+use lifeboat_repository::{KeepRules, Ladder};
 use serde::{Deserialize, Serialize};
 
 pub use self::quantity::{ByteLimit, Interval};
@@ -29,6 +29,12 @@ pub struct Config {
     /// How databases are replicated.
     #[serde(default, skip_serializing_if = "ReplicateConfig::is_default")]
     pub replicate: ReplicateConfig,
+    /// How long points in time stay.
+    #[serde(default, skip_serializing_if = "PointsConfig::is_default")]
+    pub points: PointsConfig,
+    /// Types of backups by name.
+    #[serde(default, rename = "type", skip_serializing_if = "BTreeMap::is_empty")]
+    pub types: BTreeMap<String, TypeConfig>,
     /// Databases by name.
     #[serde(default, rename = "database", skip_serializing_if = "BTreeMap::is_empty")]
     pub databases: BTreeMap<String, DatabaseConfig>,
@@ -79,9 +85,35 @@ pub struct DatabaseConfig {
     /// How often it is captured while it is replicated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replicate: Option<Interval>,
+    /// How long its points in time stay, in the place of `[points] ladder`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub points: Option<Ladder>,
     /// In which backups it stays; before the rules of the repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<KeepRules>,
+}
+
+/// `[points]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PointsConfig {
+    /// Unless a database says otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ladder: Option<Ladder>,
+}
+
+impl PointsConfig {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// `[type.NAME]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TypeConfig {
+    /// Which backups of this type stay; before the rules of the repository, after those of a source.
+    pub keep: KeepRules,
 }
 
 /// `[replicate]`
@@ -146,6 +178,12 @@ pub struct ConfigProblem {
 }
 
 impl Config {
+    /// How long the points of a database stay, where that is configured.
+    pub fn points_of(&self, database: &str) -> Option<&Ladder> {
+        let own = self.databases.get(database).and_then(|database| database.points.as_ref());
+        own.or(self.points.ladder.as_ref())
+    }
+
     /// Reads the text of a configuration; the error says what is wrong and where.
     pub fn parse(text: &str, environment: &Environment) -> Result<Self, ConfigProblem> {
         let in_text = |error: &toml::de::Error| ConfigProblem {
@@ -202,6 +240,22 @@ mod tests {
         let keep = config.repositories["local"].keep.as_ref().unwrap();
         assert_eq!((keep.daily, keep.weekly), (Limit::Newest(7), Limit::Unlimited));
         assert_eq!((keep.last, keep.within_daily.months), (Limit::Newest(0), 1));
+        let config = parse(
+            "[repository.local]\nurl = '/b'\nkeep = '7/4/12'\n[type.full]\nkeep = 'last 5'\n\
+             [type.config]\nkeep = 'all'\n[database.main]\npath = '/app.db'\nkeep = '30 days'\n",
+        )
+        .unwrap();
+        assert_eq!(config.repositories["local"].keep, Some(crate::KeepRules::usual()));
+        assert_eq!(config.types["full"].keep.last, Limit::Newest(5));
+        assert!(config.types["config"].keep.is_empty());
+        assert_eq!(config.databases["main"].keep.as_ref().unwrap().within.days, 30);
+        let config = parse(
+            "[points]\nladder = ['all for 2h', '1m for 3d']\n[database.main]\npath = '/app.db'\n\
+             points = ['all for 1h']\n[database.other]\npath = '/other.db'\n",
+        )
+        .unwrap();
+        let horizon = |name: &str| config.points_of(name).unwrap().horizon().as_secs();
+        assert_eq!((horizon("main"), horizon("other")), (3600, 3 * 86_400));
         let text = toml::to_string(&config).unwrap();
         assert_eq!(parse(&text).unwrap(), config, "{text}");
     }
@@ -222,7 +276,7 @@ mod tests {
             (
                 "\n[database.a]\nfoo = 1",
                 3,
-                "unknown key `database.a.foo`; valid keys are `path`, `replicate`, `keep`",
+                "unknown key `database.a.foo`; valid keys are `path`, `replicate`, `points`, `keep`",
             ),
             ("\n[database.a]\n", 2, "missing field `path`"),
             ("[database.a]\npath = 7", 2, "invalid type: integer `7`, expected a string"),
@@ -237,7 +291,26 @@ mod tests {
                 3,
                 "unknown key `database.a.keep.dayly`; did you mean `daily`?",
             ),
-            ("[database.a]\npath = 'x'\nkeep = 5", 3, "`database.a.keep` must be a table"),
+            ("[database.a]\npath = 'x'\nkeep = 5", 3, "`database.a.keep` must be rules: { daily"),
+            (
+                "[database.a]\npath = 'x'\nkeep = 'last five'",
+                3,
+                "expected rules like \"last 5\", \"30 days\", \"7/4/12\" (days/weeks/months) or \"all\"",
+            ),
+            ("[type.full]\n", 1, "missing field `keep`"),
+            (
+                "[points]\nladder = ['all for 1h', '30s for 1h']",
+                2,
+                "expected a rung that keeps longer than the one before, found \"30s for 1h\"",
+            ),
+            (
+                "[database.a]\npath = 'x'\npoints = ['all for 1h', 'often']",
+                3,
+                "expected a rung like \"all for 1h\" or \"30s for 24h\", found \"often\"",
+            ),
+            ("[points]\nladers = []", 2, "unknown key `points.laders`; did you mean `ladder`?"),
+            ("points = 5", 1, "`points` must be a table"),
+            ("[type.full]\nkep = 'all'", 2, "unknown key `type.full.kep`; did you mean `keep`?"),
             (
                 "[database.a]\npath = 'x'\nkeep = { daily = -1 }",
                 3,
@@ -256,5 +329,10 @@ mod tests {
             assert!(error.problem.starts_with(expected), "{text:?}: {error:?}");
             assert_eq!(error.line, Some(line), "{text:?}: {error:?}");
         }
+        let error = parse("[type.Full]\nkeep = 'all'").unwrap_err();
+        assert!(
+            error.problem.starts_with("[type.Full]: expected a type of a-z, 0-9 and -"),
+            "{error:?}"
+        );
     }
 }

@@ -44,8 +44,6 @@ pub struct Context {
     part_bytes: Option<u64>,
     /// When passes are made; for tests.
     pace: Pace,
-    /// Another ladder than the configured one; for tests.
-    ladder: Option<Ladder>,
 }
 
 /// What tests put between the application and its storage.
@@ -80,8 +78,8 @@ impl Context {
         state: StateDirectory,
         host: Host,
     ) -> Self {
-        let (between, part_bytes, ladder, pace) = (None, None, None, Pace::default());
-        Self { environment, config, state, host, overrides, between, part_bytes, pace, ladder }
+        let (between, part_bytes, pace) = (None, None, Pace::default());
+        Self { environment, config, state, host, overrides, between, part_bytes, pace }
     }
 
     /// Puts something between the application and every storage it opens. For tests, which need a
@@ -110,11 +108,11 @@ impl Context {
         self
     }
 
-    /// Keeps points by another ladder. For tests.
+    /// Keeps points by another ladder than the configuration says. For tests.
     #[doc(hidden)]
     #[must_use]
     pub fn with_ladder(mut self, ladder: Ladder) -> Self {
-        self.ladder = Some(ladder);
+        self.config.config.points.ladder = Some(ladder);
         self
     }
 
@@ -122,9 +120,10 @@ impl Context {
         self.pace
     }
 
-    /// How long the points of a database stay.
-    pub(crate) fn ladder_of(&self, _database: &str) -> Ladder {
-        self.ladder.clone().unwrap_or_default()
+    /// How long the points of a database of this host stay.
+    pub(crate) fn ladder_of(&self, database: &str) -> Ladder {
+        let own = self.config().databases.get(database).and_then(|database| database.points.as_ref());
+        own.or(self.config().points.ladder.as_ref()).cloned().unwrap_or_default()
     }
 
     pub(crate) fn part_bytes(&self) -> Option<u64> {

@@ -206,7 +206,7 @@ impl DatabaseBackups {
             host: Some(self.context.host_name()),
             ..ForgetRequest::default()
         };
-        Ok(forget_and_prune(&opened, &request)?.forgotten.forget.len() as u64)
+        Ok(forget_and_prune(&opened, &request, &Silent)?.forgotten.forget.len() as u64)
     }
 
     /// Adds up what is in the repository.

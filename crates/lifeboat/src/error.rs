@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use lifeboat_repository::{BackupName, LineageId, Point, Time};
+use lifeboat_repository::{BackupId, BackupName, LineageId, Point, Time};
 use lifeboat_storage::Key;
 
 /// The result of an operation of the application.
@@ -214,6 +214,24 @@ pub enum Error {
         host: String,
         /// The source.
         source_name: String,
+    },
+    /// No such backup was forgotten, or it has been pruned since.
+    #[error("no forgotten backup {wanted} in {location}")]
+    NotForgotten {
+        /// What was asked for.
+        wanted: String,
+        /// Where.
+        location: String,
+    },
+    /// Sources can only be put back into a backup by its own host, which signs it.
+    #[error("only host {host} can put {} back into backup {}", sources.join(", "), backup.short())]
+    OtherHost {
+        /// The backup.
+        backup: BackupId,
+        /// Its host.
+        host: String,
+        /// The names of the sources.
+        sources: Vec<String>,
     },
     /// There is not enough room.
     #[error("not enough room in {}: {needed} bytes needed, {free} free", path.display())]

@@ -6,8 +6,8 @@ use std::collections::HashSet;
 
 use jiff::tz::TimeZone;
 use lifeboat_repository::{
-    BackupId, BackupName, ForgetStep, KeepRules, Known, Time, Wish, encode_name, has_tags,
-    passed_drills, plan_forget as plan_steps,
+    BackupId, BackupName, BackupType, ForgetStep, GRACE, KeepRules, Known, Time, Wish, encode_name,
+    has_tags, passed_drills, plan_forget as plan_steps,
 };
 
 pub use self::groups::{ForgetGroup, ForgetVerdict};
@@ -20,11 +20,13 @@ use crate::{BackupEntry, Context, Error, OpenRepository, Result, backups};
 pub struct ForgetRequest {
     /// Ids, or beginnings of them: these backups go, and no others, whatever the rules say.
     pub backups: Vec<String>,
-    /// The rules; `None`: those of the configuration, of the source before those of the repository,
-    /// else [`KeepRules::usual`].
+    /// The rules; `None`: those of the configuration, of the source before those of the type before
+    /// those of the repository, else [`KeepRules::usual`].
     pub rules: Option<KeepRules>,
     /// Only backups of this host.
     pub host: Option<String>,
+    /// Only backups of one of these types.
+    pub types: Vec<BackupType>,
     /// Only backups with all tags of one of these lists; the tags of a list are separated by commas.
     pub tags: Vec<String>,
 }
@@ -41,6 +43,17 @@ pub struct ForgetPlan {
     /// Backups that stay because they cannot be read.
     pub unreadable: Vec<BackupName>,
     steps: Vec<ForgetStep>,
+}
+
+impl ForgetPlan {
+    /// Until when what it forgets can be brought back, unless a prune waits for less than [`GRACE`];
+    /// `None` if it forgets nothing.
+    pub fn undelete_until(&self) -> Option<Time> {
+        self.steps.iter().find_map(|step| match step {
+            ForgetStep::Keep(copy) => Some(copy.until(GRACE)),
+            _ => None,
+        })
+    }
 }
 
 /// Decides which backups go.
@@ -119,6 +132,8 @@ fn decide_by_rules(
         let tagged = |lists: &[String]| lists.iter().any(|list| has_tags(&item.tags, list));
         request.host.as_ref().is_none_or(|host| *host == item.host)
             && (request.tags.is_empty() || tagged(&request.tags))
+            && (request.types.is_empty()
+                || item.backup_type.as_ref().is_some_and(|of| request.types.contains(of)))
     };
     let readable = entries.iter().filter_map(|entry| {
         let manifest = entry.manifest.as_ref().ok()?;
@@ -127,9 +142,9 @@ fn decide_by_rules(
     let items: Vec<Item> = readable.filter(wanted).collect();
     let drilled: HashSet<BackupId> = passed_drills(opened.repository())?;
     let configured = Configured::of(opened.context())?;
-    let rules = |host: &str, source: &str| match &request.rules {
+    let rules = |host: &str, backup_type: Option<&BackupType>, source: &str| match &request.rules {
         Some(rules) => rules,
-        None => configured.rules(host, source),
+        None => configured.rules(host, backup_type, source),
     };
     let (own, zone) = (opened.context().host_name(), TimeZone::system());
     decide(&items, &own, rules, &drilled, &zone, Time::now())
@@ -137,22 +152,32 @@ fn decide_by_rules(
 }
 
 /// The rules of the configuration.
-struct Configured<'a> {
+pub(crate) struct Configured<'a> {
     context: &'a Context,
     host: String,
     repository: KeepRules,
 }
 
 impl<'a> Configured<'a> {
-    fn of(context: &'a Context) -> Result<Self> {
+    pub(crate) fn of(context: &'a Context) -> Result<Self> {
         let repository = context.repository_rules()?.unwrap_or_else(KeepRules::usual);
         Ok(Self { context, host: context.host_name(), repository })
     }
 
     /// What a name means is known for this host only; and only it may sign for its backups when a
     /// source is taken out.
-    fn rules(&self, host: &str, source: &str) -> &KeepRules {
-        let database = self.context.config().databases.get(source).filter(|_| host == self.host);
-        database.and_then(|database| database.keep.as_ref()).unwrap_or(&self.repository)
+    pub(crate) fn rules(
+        &self,
+        host: &str,
+        backup_type: Option<&BackupType>,
+        source: &str,
+    ) -> &KeepRules {
+        let config = self.context.config();
+        let database = config.databases.get(source).filter(|_| host == self.host);
+        let of_type = || config.types.get(backup_type?.as_str());
+        database
+            .and_then(|database| database.keep.as_ref())
+            .or_else(|| of_type().map(|of_type| &of_type.keep))
+            .unwrap_or(&self.repository)
     }
 }

@@ -63,6 +63,7 @@ mod fill;
 mod follow;
 mod forget;
 mod key;
+mod ladders;
 mod lease;
 mod location;
 mod mount;
@@ -90,6 +91,7 @@ mod state;
 mod stats;
 mod status;
 mod tidy;
+mod undelete;
 mod verify;
 mod vouch;
 mod way;
@@ -97,10 +99,11 @@ mod when;
 
 pub use lifeboat_ltx::Txid;
 pub use lifeboat_repository::{
-    Age, BackupId, BackupName, CheckOptions, CheckReport, DatabaseSource, Doomed, Finding, Form,
-    GRACE, KeepRules, KeyEntry, KeyHolder, KeyId, Ladder, Limit, LineageId, LostDatabase, Manifest,
-    ObjectRef, Person, Point, Problem, PrunePlan, PruneReport, Reason, Recipient, Source, Time,
-    Why, Wrapping, WrappingName, fingerprint,
+    Age, BackupId, BackupName, BackupType, CheckOptions, CheckReport, CompactPlan, CompactReport,
+    DatabaseSource, Doomed, Finding, Forgotten, Form, GRACE, KeepRules, KeyEntry, KeyHolder, KeyId,
+    Ladder, Limit, LineageId, LostDatabase, LtxFile, Manifest, Merge, ObjectRef, Person, Point,
+    Problem, PruneOptions, PrunePlan, PruneReport, Reason, Recipient, Returning, Source, Time,
+    Undeletion, Why, Wrapping, WrappingName, fingerprint,
 };
 pub use lifeboat_sqlite::{Replaced, check_engine};
 
@@ -109,8 +112,8 @@ pub use backups::{BackupEntry, backup_names, backups};
 pub use changed_by::ChangedBy;
 pub use check::check;
 pub use config::{
-    ByteLimit, Config, ConfigFile, ConfigProblem, DatabaseConfig, Interval, ReplicateConfig,
-    RepositoryConfig,
+    ByteLimit, Config, ConfigFile, ConfigProblem, DatabaseConfig, Interval, PointsConfig,
+    ReplicateConfig, RepositoryConfig, TypeConfig,
 };
 pub use context::{Context, Overrides};
 pub use credential::KeySource;
@@ -140,7 +143,9 @@ pub use point_choice::{FoundPoint, PointChoice, PointSelection, parse_txid};
 pub use point_search::SkippedPoint;
 pub use points::{DatabasePoints, LineagePoints, PointsRequest, points};
 pub use progress::{Note, Progress, Silent};
-pub use prune::{CleanupReport, Pruned, cleanup, plan_prune, prune};
+pub use prune::{
+    CleanupReport, Pruned, SpaceUsed, cleanup, compact, plan_compact, plan_prune, prune, space_used,
+};
 pub use ranges::{PointRange, ranges};
 pub use renew::{Renewed, renew_bases};
 pub use replicate::{
@@ -152,6 +157,7 @@ pub use restore_point::{
     PointRestorePlan, PointRestoreReport, PointRestoreRequest, plan_point_restore, restore_point,
 };
 pub use select::{Selection, select};
-pub use stats::{DatabaseStats, Stats, stats};
+pub use stats::{DatabaseStats, FORECAST_DAYS, Forecast, Stats, stats};
 pub use status::status;
+pub use undelete::{UndeleteRequest, plan_undelete, undelete};
 pub use when::parse_time;

@@ -38,6 +38,12 @@ pub enum Error {
         /// Where.
         location: String,
     },
+    /// What a forgotten backup needs is being removed.
+    #[error("what backup {} needs is being removed by a prune", backup.short())]
+    Pruned {
+        /// The backup.
+        backup: crate::BackupId,
+    },
     /// There is a repository already.
     #[error("{location} already holds a repository")]
     AlreadyInitialized {

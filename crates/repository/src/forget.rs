@@ -8,6 +8,8 @@
 //! - A source is taken out by writing the next revision without it; then its pin goes, then the
 //!   former revisions.
 //!
+//! In both cases the revision that counted is copied first, for [`crate::undelete()`].
+//!
 //! Whatever step is the last one done, the repository is sound: what is left over are pins without
 //! a manifest and former revisions that no longer count. The next [`plan_forget`] finds them,
 //! whatever it was asked for.
@@ -15,7 +17,9 @@
 //! **Beside a backup that is being written:** pins come before their manifest, so one without a
 //! manifest may belong to a backup on its way. It is left alone until the storage shows it as a
 //! day old. Pins are listed before manifests, so a backup that comes to its end in between is seen
-//! whole. **Beside another `forget`:** steps that were done already do no harm; of two that write
+//! whole. **Beside an [`undelete`](crate::undelete())** of the same backup its pins may go after they
+//! were written again. Its manifest protects it meanwhile; the next [`plan_forget`] puts them back.
+//! **Beside another `forget`:** steps that were done already do no harm; of two that write
 //! the same revision the second fails. Only the host that made a backup writes revisions of it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -23,9 +27,10 @@ use std::time::{Duration, SystemTime};
 
 use lifeboat_storage::{Entry, Key};
 
+use crate::create::create;
 use crate::document::key;
 use crate::tree::{parse_pin, split};
-use crate::{BackupId, BackupName, HostKey, Manifest, Repository, Result, Source, Time};
+use crate::{BackupId, BackupName, Forgotten, HostKey, Manifest, Repository, Result, Source, Time};
 
 /// Younger pins may belong to a backup that has no manifest yet.
 const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -51,12 +56,16 @@ pub enum Wish {
 /// One step of forgetting, each durable before the next begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ForgetStep {
+    /// Copy a manifest, so that it can be brought back.
+    Keep(Forgotten),
     /// Write the next revision of a backup.
     Write(Box<Manifest>),
     /// Remove a manifest.
     RemoveManifest(BackupName),
     /// Remove a pin.
     RemovePin(Key),
+    /// Write a pin that a backup lacks.
+    WritePin(Key),
 }
 
 /// The steps that fulfil the wishes, and those that bring a `forget` to its end that was killed.
@@ -78,13 +87,19 @@ pub fn plan_forget(
     let mut steps = Vec::new();
     for Known { name, manifest } in known {
         let Some(names) = revisions.get(&name.id) else { continue };
+        let keep = || {
+            let last = names.last().cloned();
+            last.map(|name| ForgetStep::Keep(Forgotten { time: now, name }))
+        };
         match (outcome(name.id, *manifest, wishes), manifest) {
             (Outcome::Gone, _) => {
+                steps.extend(keep());
                 steps.extend(names.iter().cloned().map(ForgetStep::RemoveManifest));
                 steps.extend(pins.take(name.id, &[]).map(ForgetStep::RemovePin));
             }
             (Outcome::Revised(next), _) => {
                 let wanted = next.pins()?;
+                steps.extend(keep());
                 steps.push(ForgetStep::Write(next));
                 steps.extend(pins.take(name.id, &wanted).map(ForgetStep::RemovePin));
                 steps.extend(names.iter().cloned().map(ForgetStep::RemoveManifest));
@@ -92,6 +107,7 @@ pub fn plan_forget(
             // A kind of source that is not known may have pins that are not known.
             (Outcome::Stays, Some(manifest)) if !manifest.sources.contains(&Source::Unknown) => {
                 let wanted = manifest.pins()?;
+                steps.extend(pins.missing(name.id, &wanted).map(ForgetStep::WritePin));
                 steps.extend(pins.take(name.id, &wanted).map(ForgetStep::RemovePin));
                 let former = names.iter().filter(|former| former.revision < name.revision);
                 steps.extend(former.cloned().map(ForgetStep::RemoveManifest));
@@ -109,6 +125,7 @@ pub fn forget(repository: &Repository, steps: &[ForgetStep], host_key: &HostKey)
     repository.require_writable()?;
     for step in steps {
         match step {
+            ForgetStep::Keep(forgotten) => forgotten.keep(repository)?,
             ForgetStep::Write(manifest) => repository.write_manifest(manifest, host_key)?,
             ForgetStep::RemoveManifest(name) => {
                 repository.storage().remove(&name.key()?)?;
@@ -116,6 +133,7 @@ pub fn forget(repository: &Repository, steps: &[ForgetStep], host_key: &HostKey)
             ForgetStep::RemovePin(key) => {
                 repository.storage().remove(key)?;
             }
+            ForgetStep::WritePin(key) => create(repository.storage(), key, &[])?,
         }
     }
     Ok(())
@@ -164,6 +182,13 @@ impl Pins {
     fn take(&mut self, backup: BackupId, wanted: &[Key]) -> impl Iterator<Item = Key> {
         let pins = self.0.remove(&backup).unwrap_or_default().into_iter().map(|entry| entry.key);
         pins.filter(|key| !wanted.contains(key))
+    }
+
+    /// The wanted pins that a backup lacks.
+    fn missing<'a>(&self, backup: BackupId, wanted: &'a [Key]) -> impl Iterator<Item = Key> + 'a {
+        let pins = self.0.get(&backup).into_iter().flatten();
+        let there: HashSet<Key> = pins.map(|entry| entry.key.clone()).collect();
+        wanted.iter().filter(move |key| !there.contains(key)).cloned()
     }
 
     /// Old pins of backups that are not there, in the order of their keys.

@@ -6,6 +6,7 @@
 //! A backup of a database is written as: origin (of a new lineage), LTX file, pin, manifest. Each is
 //! durable before the next, and only the manifest makes a backup.
 
+mod backup_type;
 mod bases;
 mod check;
 mod compact;
@@ -16,6 +17,7 @@ mod drill;
 mod error;
 mod fetch;
 mod forget;
+mod forgotten;
 mod form;
 mod host_key;
 mod identity;
@@ -47,6 +49,7 @@ mod table;
 pub mod text;
 mod time;
 mod tree;
+mod undelete;
 mod unlock;
 mod upload;
 mod usage;
@@ -54,6 +57,7 @@ mod wanted;
 mod ways;
 mod wrapping;
 
+pub use backup_type::BackupType;
 pub use check::{CheckOptions, CheckReport, Finding, LostDatabase, Progress, check, check_names};
 pub use compact::{
     BaseDue, CompactPlan, CompactReport, LineageMerges, LocalCopies, Merge, MergeOutcome, NoCopies,
@@ -63,6 +67,7 @@ pub use drill::passed_drills;
 pub use error::{Error, Result};
 pub use fetch::{LtxReader, LtxStream, locate_damage, open_ltx};
 pub use forget::{ForgetStep, Known, Wish, forget, plan_forget};
+pub use forgotten::Forgotten;
 pub use form::Form;
 pub use host_key::{HostKey, HostTrust, Judgement, fingerprint};
 pub use identity::Secrets;
@@ -89,6 +94,7 @@ pub use rewrite_key::rewrite_key;
 pub use rotate::{Person, RotatePlan};
 pub use time::Time;
 pub use tree::{DatabaseAddress, LineageAddress, LineageListing};
+pub use undelete::{Returning, Undeletion, plan_undelete, undelete};
 pub use upload::{LtxWriter, SealedLtx};
 pub use usage::{DatabaseUsage, Usage, usage};
 pub use wrapping::{Credential, Holder, Wrapping, WrappingName};

@@ -10,7 +10,8 @@ use crate::document::{key, parse_json, parse_versioned, put_document, read_docum
 use crate::host_key::{HostKey, verify};
 use crate::names::is_encoded_name;
 use crate::{
-    BackupId, DatabaseAddress, Error, Form, LineageId, Result, Secrets, Time, encode_name, text,
+    BackupId, BackupType, DatabaseAddress, Error, Form, Ladder, LineageId, Result, Secrets, Time,
+    encode_name, text,
 };
 
 /// The version of the document that this program writes, and the newest it reads.
@@ -32,6 +33,9 @@ pub struct Manifest {
     /// A name given by the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// What kind of backup it is, as the user calls it.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub backup_type: Option<BackupType>,
     /// Tags given by the user.
     #[serde(default)]
     pub tags: Vec<String>,
@@ -129,6 +133,9 @@ pub struct DatabaseSource {
     pub uid: u32,
     /// Group.
     pub gid: u32,
+    /// How long its points stay, where that was configured; what cannot be read counts as nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "if_known")]
+    pub points: Option<Ladder>,
     /// Pages that differ from `changed_from`.
     pub changed_pages: u32,
     /// The transaction that the pages were compared with.
@@ -140,6 +147,12 @@ pub struct DatabaseSource {
     pub duration_ms: u64,
     /// All sealed objects that a restore of the point needs.
     pub objects: Vec<ObjectRef>,
+}
+
+/// A later version may write ladders that this one does not know.
+fn if_known<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Ladder>, D::Error> {
+    let value = serde_json::Value::deserialize(from)?;
+    Ok(serde_json::from_value(value).ok())
 }
 
 /// A sealed object, named by its content.
@@ -186,8 +199,12 @@ pub struct BackupName {
 impl BackupName {
     /// Reads a key below `backups/`, of either form; `None` for any other.
     pub fn parse(key: &Key) -> Option<Self> {
-        let rest = key.as_str().strip_prefix("backups/")?;
-        let (host, file) = rest.split_once('/').filter(|(host, _)| is_encoded_name(host))?;
+        Self::parse_path(key.as_str().strip_prefix("backups/")?)
+    }
+
+    /// Reads `<host>/<time>-<id>.<rev>` and the suffix of either form.
+    pub(crate) fn parse_path(path: &str) -> Option<Self> {
+        let (host, file) = path.split_once('/').filter(|(host, _)| is_encoded_name(host))?;
         let suffixed =
             |form: Form| file.strip_suffix(form.document_suffix()).map(|stem| (form, stem));
         let (form, stem) = suffixed(Form::Sealed).or_else(|| suffixed(Form::Litestream))?;
@@ -205,9 +222,12 @@ impl BackupName {
 
     /// The key of the manifest.
     pub fn key(&self) -> Result<Key> {
+        key(format!("backups/{}", self.path()))
+    }
+
+    pub(crate) fn path(&self) -> String {
         let Self { started, id, revision, host, form } = self;
-        let suffix = form.document_suffix();
-        key(format!("backups/{host}/{}-{id}.{revision}{suffix}", started.name()))
+        format!("{host}/{}-{id}.{revision}{}", started.name(), form.document_suffix())
     }
 }
 
@@ -269,27 +289,27 @@ impl Manifest {
         put_document(storage, &key, &lines, recipient)
     }
 
-    /// Reads and verifies one.
+    /// Reads and verifies the one that has this name, from the key where it is.
     pub(crate) fn read(
         storage: &dyn Storage,
+        key: &Key,
         name: &BackupName,
         secrets: &Secrets,
     ) -> Result<Signed> {
-        let key = name.key()?;
-        let text = read_document(storage, &key, secrets)?;
+        let text = read_document(storage, key, secrets)?;
         let Some(end) = text.iter().position(|byte| *byte == b'\n') else {
-            return Err(Error::corrupt(&key, "it has no signature"));
+            return Err(Error::corrupt(key, "it has no signature"));
         };
         let (signed, line) = (&text[..end], &text[end + 1..]);
-        let line: SignatureLine = parse_json(&key, line)?;
+        let line: SignatureLine = parse_json(key, line)?;
         let fits = verify(&line.key, &line.signature, signed)
-            .map_err(|error| Error::corrupt(&key, format!("its signature is none: {error}")))?;
+            .map_err(|error| Error::corrupt(key, format!("its signature is none: {error}")))?;
         if !fits {
-            return Err(Error::corrupt(&key, "its signature does not fit its content"));
+            return Err(Error::corrupt(key, "its signature does not fit its content"));
         }
-        let manifest: Self = parse_versioned(storage, &key, signed, MANIFEST_VERSION)?;
+        let manifest: Self = parse_versioned(storage, key, signed, MANIFEST_VERSION)?;
         if manifest.name(name.form)? != *name {
-            return Err(Error::corrupt(&key, "its content belongs to another name"));
+            return Err(Error::corrupt(key, "its content belongs to another name"));
         }
         Ok(Signed { manifest, key: line.key })
     }

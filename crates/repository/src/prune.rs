@@ -206,6 +206,7 @@ pub fn plan_prune(
     let scope = options.scope.as_ref();
     let databases = survey(repository, scope)?;
     let named = Named::read(repository, secrets, scope, |_, _| {})?;
+    let forgotten = Named::read_forgotten(repository, secrets, options)?;
     let entries = databases.values().flatten().flat_map(|surveyed| &surveyed.entries);
     let there: HashSet<&str> = entries.map(|entry| entry.key.as_str()).collect();
     let mut notices = Notices::read(repository, secrets, &there, options, &mut plan)?;
@@ -214,7 +215,7 @@ pub fn plan_prune(
     for (database, lineages) in databases {
         let ladder = ladder_of(&database);
         for surveyed in lineages {
-            plan.look_at(repository, surveyed, &named, &ladder, &notices, options);
+            plan.look_at(repository, surveyed, (&named, &forgotten), &ladder, &notices, options);
         }
     }
     plan.read = notices.verified;
@@ -237,11 +238,12 @@ pub fn prune(
     let mut report = PruneReport::default();
     withdraw(repository, secrets, &plan.needed_again, host, options.now)?;
     let (sound, stay) = verify(repository, secrets, &plan.replacements, &mut report)?;
-    for removal in &plan.removals {
-        removal.carry_out(repository, &stay, options, &mut report)?;
-    }
+    // Before anything is listed again: whoever brings a backup back looks whether its copy stands.
     for object in &plan.expired {
         report.remove(repository, object)?;
+    }
+    for removal in &plan.removals {
+        removal.carry_out(repository, &stay, options, &mut report)?;
     }
     let announced: Vec<&Doomed> =
         plan.announce.iter().filter(|object| !stay.contains(&object.key)).collect();
@@ -266,7 +268,7 @@ impl PrunePlan {
         &mut self,
         repository: &Repository,
         surveyed: Surveyed,
-        named: &Named,
+        (named, forgotten): (&Named, &Named),
         ladder: &Ladder,
         notices: &Notices,
         options: &PruneOptions,
@@ -288,12 +290,20 @@ impl PrunePlan {
         let entries = surveyed.entries.iter().map(|entry| &entry.key);
         let announced = entries.filter(|key| notices.is_due(key).is_some());
         self.needed_again.extend(announced.filter(|key| !doomed.contains(key)).cloned());
+        // Nothing goes that a forgotten backup needs, as long as it can be brought back.
+        let held = forgotten.held(lineage, &surveyed.listing, &wanted);
+        let free: Option<HashSet<Key>> = (held != wanted).then(|| {
+            let waste = waste_of(&surveyed, &held, ladder, repository.form(), options);
+            let objects = waste.map(|waste| waste.objects).unwrap_or_default();
+            objects.into_iter().map(|object| object.key).collect()
+        });
+        let is_free = |key: &Key| free.as_ref().is_none_or(|free| free.contains(key));
         let (mut due, mut waiting) = (Vec::new(), Vec::new());
         let count = objects.len();
         for object in objects {
             match notices.is_due(&object.key) {
-                Some(true) => due.push(object),
-                Some(false) => waiting.push(object),
+                Some(true) if is_free(&object.key) => due.push(object),
+                Some(_) => waiting.push(object),
                 None => self.announce.push(object),
             }
         }
@@ -306,7 +316,7 @@ impl PrunePlan {
         if !due.is_empty() {
             self.removals.push(Removal {
                 surveyed,
-                wanted,
+                wanted: held,
                 ladder: ladder.clone(),
                 whole,
                 objects: due,

@@ -330,7 +330,17 @@ impl Repository {
     ///
     /// [`Error::HostKeyChanged`] if its key is not trusted to sign for its host.
     pub fn manifest(&self, name: &BackupName, secrets: &Secrets) -> Result<Signed> {
-        let signed = self.manifest_of_anyone(name, secrets)?;
+        self.trusted(name, &name.key()?, secrets)
+    }
+
+    /// Reads the manifest of this name from a key, if whoever signed it may.
+    pub(crate) fn trusted(
+        &self,
+        name: &BackupName,
+        key: &Key,
+        secrets: &Secrets,
+    ) -> Result<Signed> {
+        let signed = Manifest::read(&self.storage, key, name, secrets)?;
         let trust = self.trust.as_ref();
         match trust.map_or(Judgement::Trusted, |trust| trust.judge(name, &signed.key)) {
             Judgement::Trusted => Ok(signed),
@@ -342,6 +352,6 @@ impl Repository {
 
     /// Reads a manifest whose signature fits, whoever made it: to show whose it is.
     pub fn manifest_of_anyone(&self, name: &BackupName, secrets: &Secrets) -> Result<Signed> {
-        Manifest::read(&self.storage, name, secrets)
+        Manifest::read(&self.storage, &name.key()?, name, secrets)
     }
 }

@@ -13,6 +13,7 @@
 
 mod age;
 mod limit;
+mod preset;
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -25,9 +26,9 @@ pub use self::age::Age;
 pub use self::limit::Limit;
 use crate::{BackupId, Time};
 
-/// The rules, spelled as restic's `--keep-*` without `keep-`.
+/// The rules, spelled as restic's `--keep-*` without `keep-`; or in one text, see its `FromStr`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct KeepRules {
     /// The newest backups.
     #[serde(skip_serializing_if = "Limit::is_none")]

@@ -21,12 +21,14 @@ pub struct Usage {
 }
 
 /// What one database takes up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DatabaseUsage {
     /// Stored bytes of bases.
     pub base_bytes: u64,
     /// Stored bytes of captures and merges.
     pub history_bytes: u64,
+    /// The same by level.
+    pub level_bytes: BTreeMap<u8, u64>,
     /// Objects of LTX files.
     pub ltx_objects: u64,
 }
@@ -40,8 +42,12 @@ pub fn usage(repository: &Repository) -> Result<Usage> {
         if let Some((host, name, level)) = ltx_object(repository.form(), &entry) {
             let database = usage.databases.entry((host, name)).or_default();
             database.ltx_objects += 1;
-            *(if level == 9 { &mut database.base_bytes } else { &mut database.history_bytes }) +=
-                entry.size;
+            if level == 9 {
+                database.base_bytes += entry.size;
+            } else {
+                database.history_bytes += entry.size;
+                *database.level_bytes.entry(level).or_default() += entry.size;
+            }
         }
     }
     Ok(usage)

@@ -60,7 +60,7 @@ fn assert_reads_back(repository: &Repository, storage: &dyn Storage) {
     let found = usage(repository).unwrap();
     assert_eq!(found.backups, 2);
     assert_eq!(found.objects, keys(storage).len() as u64);
-    let of_app = found.databases[&("pi".to_owned(), "app".to_owned())];
+    let of_app = &found.databases[&("pi".to_owned(), "app".to_owned())];
     assert_eq!(of_app.base_bytes, base.size());
     assert_eq!(of_app.ltx_objects, base.objects.len() as u64 + 1);
 }

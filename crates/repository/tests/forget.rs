@@ -126,12 +126,16 @@ fn a_backup_goes_with_its_manifest_first() {
     let (repository, secrets) = (&world.repository, &world.secrets);
     let wishes = [Wish::Backup(all[1]), Wish::Backup(BackupId::random())];
     let steps = steps(repository, secrets, &wishes, Time::now()).unwrap();
-    let [ForgetStep::RemoveManifest(name), ForgetStep::RemovePin(one), ForgetStep::RemovePin(two)] =
-        &steps[..]
+    let [
+        ForgetStep::Keep(kept),
+        ForgetStep::RemoveManifest(name),
+        ForgetStep::RemovePin(one),
+        ForgetStep::RemovePin(two),
+    ] = &steps[..]
     else {
         panic!("{steps:?}");
     };
-    assert_eq!(name.id, all[1]);
+    assert_eq!((name.id, &kept.name), (all[1], name));
     let ending = format!("pins/{}-{}", txid(2), all[1]);
     assert!(one.as_str().contains("/app/") && one.as_str().ends_with(&ending), "{one}");
     assert!(two.as_str().contains("/web/"), "{two}");
@@ -149,12 +153,17 @@ fn a_source_goes_with_the_next_revision_first() {
     let (repository, secrets) = (&world.repository, &world.secrets);
     let wish = Wish::Sources(all[1], vec!["web".to_owned(), "none".to_owned()]);
     let steps = steps(repository, secrets, &[wish], Time::now()).unwrap();
-    let [ForgetStep::Write(next), ForgetStep::RemovePin(pin), ForgetStep::RemoveManifest(former)] =
-        &steps[..]
+    let [
+        ForgetStep::Keep(kept),
+        ForgetStep::Write(next),
+        ForgetStep::RemovePin(pin),
+        ForgetStep::RemoveManifest(former),
+    ] = &steps[..]
     else {
         panic!("{steps:?}");
     };
     assert_eq!((next.revision, former.revision, next.id), (2, 1, former.id));
+    assert_eq!(kept.name, *former);
     assert_eq!(next.forgotten, ["web"]);
     assert!(pin.as_str().contains("/web/"), "{pin}");
     forget(repository, &steps, &host_key()).unwrap();

@@ -90,7 +90,7 @@ fn backups_are_made_listed_restored_and_checked_without_any_secret() {
     assert!(report.is_clean() && report.unfinished.is_empty(), "{report:?}");
     assert_eq!((report.restorable.len(), report.files), (3, 3));
     let usage = usage(&world.repository).unwrap();
-    let DatabaseUsage { base_bytes, history_bytes, ltx_objects } =
+    let DatabaseUsage { base_bytes, history_bytes, ltx_objects, .. } =
         usage.databases[&("pi".to_owned(), "app".to_owned())];
     assert!(base_bytes > history_bytes && history_bytes > 0 && ltx_objects == 3);
 }

@@ -155,6 +155,84 @@ const CASES: &[Case] = &[
         ],
     },
     Case {
+        what: "a day of 25 hours is one day",
+        local: true,
+        rules: "daily=9",
+        table: &[
+            ("2026-10-25T23:00:00", "daily"),
+            ("2026-10-25T22:59:59", "daily"),
+            ("2026-10-24T22:00:00", "-"),
+            ("2026-10-24T21:59:59", "daily"),
+        ],
+    },
+    Case {
+        what: "and a day ago is 25 hours ago",
+        local: true,
+        rules: "within=1d",
+        table: &[
+            ("2026-10-25T23:15:00", "within 1d"),
+            ("2026-10-24T22:15:01", "within 1d"),
+            ("2026-10-24T22:15:00", "-"),
+        ],
+    },
+    Case {
+        what: "a day of 23 hours is one day, and the hours beside the one that is left out are two",
+        local: true,
+        rules: "daily=9 within-hourly=2h",
+        table: &[
+            ("2026-03-29T22:00:00", "daily, hourly within 2h"),
+            ("2026-03-29T21:59:59", "daily, hourly within 2h"),
+            ("2026-03-29T01:10:00", "-"),
+            ("2026-03-28T23:00:00", "-"),
+            ("2026-03-28T22:59:59", "daily"),
+        ],
+    },
+    Case {
+        what: "the hour that does not come is no hour",
+        local: true,
+        rules: "hourly=9",
+        table: &[
+            ("2026-03-29T01:10:00", "hourly"),
+            ("2026-03-29T00:50:00", "hourly"),
+            ("2026-03-29T00:10:00", "-"),
+            ("2026-03-28T23:50:00", "hourly"),
+        ],
+    },
+    Case {
+        what: "the year ends at midnight in Berlin",
+        local: true,
+        rules: "monthly=9 yearly=9",
+        table: &[
+            ("2026-12-31T23:00:00", "monthly, yearly"),
+            ("2026-12-31T22:59:59", "monthly, yearly"),
+            ("2026-12-01T00:00:00", "-"),
+            ("2026-11-30T22:59:59", "monthly"),
+            ("2025-12-31T22:59:59", "monthly, yearly"),
+        ],
+    },
+    Case {
+        what: "backups a minute apart: the newest of each hour",
+        local: false,
+        rules: "hourly=2 last=1",
+        table: &[
+            ("2026-11-21T03:01:00", "last, hourly"),
+            ("2026-11-21T03:00:00", "-"),
+            ("2026-11-21T02:59:00", "hourly"),
+            ("2026-11-21T02:58:00", "-"),
+            ("2026-11-21T02:57:00", "-"),
+        ],
+    },
+    Case {
+        what: "a clock that was set back: what was made last is as old as it says",
+        local: false,
+        rules: "daily=2",
+        table: &[
+            ("2026-11-21T02:00:00", "daily"),
+            ("2026-11-20T02:00:00", "daily"),
+            ("2019-12-31T23:00:00", "-"),
+        ],
+    },
+    Case {
         what: "weeks are ISO weeks: 2026 ends in week 53, which goes on in 2027",
         local: false,
         rules: "weekly=2",
@@ -367,6 +445,10 @@ mod oracle {
             "2024-10-27T03:10:00",
             "2025-03-30T01:30:00",
             "2024-12-30T00:00:00",
+            "2020-12-31T23:59:30",
+            "2021-01-03T23:58:00",
+            "2021-01-03T23:59:00",
+            "2021-01-04T00:00:00",
         ]
         .iter()
         .map(|time| time.parse().unwrap())

@@ -6,7 +6,7 @@ use lifeboat::{
 };
 use serde_json::json;
 
-use super::{Session, forget, prune};
+use super::{Session, forget, merges, prune};
 use crate::arguments::BackupArguments;
 use crate::exit::{self, Exit};
 use crate::output::{self, size, table};
@@ -19,6 +19,7 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result<Exit
     let request = BackupRequest {
         sources,
         label: arguments.name.clone(),
+        backup_type: arguments.backup_type.clone(),
         tags: arguments.tags.clone(),
         base: arguments.base,
         verify: arguments.verify,
@@ -30,8 +31,9 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result<Exit
         output::error(&failure.error, exit::of_error(&failure.error), session.global.json);
     }
     // The backup is there whatever becomes of the cleanup; a partial one is no reason to forget.
-    let cleaned = (arguments.cleanup && report.failures.is_empty())
-        .then(|| session.context.open_repository().and_then(|opened| cleanup(&opened)));
+    let cleaned = (arguments.cleanup && report.failures.is_empty()).then(|| {
+        session.context.open_repository().and_then(|opened| cleanup(&opened, &session.progress))
+    });
     if session.global.json {
         let mut summary = summary(&report);
         if let Some(Ok(cleaned)) = &cleaned {
@@ -42,6 +44,9 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result<Exit
         show(session, &report)?;
         if let Some(Ok(cleaned)) = &cleaned {
             session.say(&forget::sentence(&cleaned.forgotten, false))?;
+            if let Some(merged) = merges::sentence(&cleaned.compacted) {
+                session.say(&merged)?;
+            }
             session.say(&prune::sentence(&cleaned.pruned, &cleaned.plan))?;
         }
     }
@@ -114,6 +119,7 @@ fn row(database: &DatabaseSource) -> Vec<String> {
 fn document_of_cleanup(cleaned: &CleanupReport) -> serde_json::Value {
     json!({
         "forget": forget::document(&cleaned.forgotten, false),
+        "compact": merges::document(&cleaned.compacted),
         "prune": prune::document(&cleaned.plan, &cleaned.pruned),
     })
 }
@@ -130,6 +136,7 @@ fn summary(report: &BackupReport) -> serde_json::Value {
         "backup_id": manifest.id,
         "repository": report.location,
         "name": manifest.label,
+        "type": manifest.backup_type,
         "tags": manifest.tags,
         "started": manifest.started,
         "finished": manifest.finished,

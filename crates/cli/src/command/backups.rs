@@ -15,7 +15,8 @@ const TABLES: usize = 4;
 
 pub(super) fn run(session: &Session, arguments: &BackupsArguments) -> Result<Exit, Error> {
     let opened = session.context.open_repository()?;
-    let by_content = arguments.source.is_some() || arguments.tag.is_some();
+    let by_content =
+        arguments.source.is_some() || arguments.tag.is_some() || arguments.backup_type.is_some();
     if !opened.can_read() && !by_content {
         return by_name(session, arguments, backup_names(&opened)?);
     }
@@ -69,7 +70,8 @@ fn fits(entry: &BackupEntry, arguments: &BackupsArguments) -> bool {
     let holds = arguments.source.as_ref().is_none_or(|source| {
         databases(manifest).any(|database| database.name == *source || database.path == *source)
     });
-    of_host && tagged && holds
+    let of_type = arguments.backup_type.is_none() || arguments.backup_type == manifest.backup_type;
+    of_host && tagged && of_type && holds
 }
 
 fn databases(manifest: &Manifest) -> impl Iterator<Item = &DatabaseSource> {
@@ -98,6 +100,7 @@ fn show(entries: &[BackupEntry]) -> Result<(), Error> {
 fn lines(manifest: &Manifest) -> Vec<Vec<String>> {
     let mut note = Vec::new();
     note.extend(manifest.label.iter().map(|label| format!("\"{label}\"")));
+    note.extend(manifest.backup_type.iter().map(|name| format!("[{name}]")));
     note.extend(manifest.tags.iter().map(|tag| format!("#{tag}")));
     if !manifest.problems.is_empty() {
         note.push("partial".to_owned());

@@ -17,6 +17,7 @@ pub(super) fn show(session: &Session) -> Result<Exit, Error> {
             "host": context.host_name(),
             "state": context.state_path(),
             "repository": repository.ok(),
+            "points": context.config().points.ladder.clone().unwrap_or_default(),
             "default_password_file": context.default_password_file(),
             "settings": file.config,
         }))?;
@@ -33,6 +34,9 @@ pub(super) fn show(session: &Session) -> Result<Exit, Error> {
     output::line(&format!("# repository:    {repository}"))?;
     output::line(&format!("# password file: {}", context.default_password_file().display()))?;
     output::line(&format!("# state:         {}", context.state_path().display()))?;
+    let ladder = file.config.points.ladder.clone().unwrap_or_default();
+    let rungs: Vec<String> = ladder.rungs().iter().map(ToString::to_string).collect();
+    output::line(&format!("# points:        {}; then what backups hold", rungs.join(", ")))?;
     let text = toml::to_string(&file.config).map_err(|error| Error::Config {
         path: file.path.clone().unwrap_or_default(),
         line: None,

@@ -2,18 +2,19 @@
 
 use lifeboat::{
     Error, ForgetGroup, ForgetPlan, ForgetRequest, ForgetVerdict, KeepRules, forget, plan_forget,
+    space_used,
 };
 use serde_json::{Value, json};
 
-use super::Session;
 use super::backups::local;
+use super::{Session, prune};
 use crate::arguments::{ForgetArguments, KeepArguments};
 use crate::exit::Exit;
 use crate::output::{self, size, table};
 
 pub(super) fn run(session: &Session, arguments: &ForgetArguments) -> Result<Exit, Error> {
-    let rules = rules(&arguments.keep);
-    if !arguments.backups.is_empty() && !rules.is_empty() {
+    let rules = rules(&arguments.keep)?;
+    if !arguments.backups.is_empty() && rules.is_some() {
         return Err(Error::Usage {
             problem: "backups are named, and rules are given".to_owned(),
             hint: Some("name the backups that go, or give rules with --keep-*".to_owned()),
@@ -22,27 +23,38 @@ pub(super) fn run(session: &Session, arguments: &ForgetArguments) -> Result<Exit
     let opened = session.context.open_repository()?;
     let request = ForgetRequest {
         backups: arguments.backups.clone(),
-        rules: (!rules.is_empty()).then_some(rules),
+        rules,
         host: arguments.host.clone(),
+        types: arguments.types.clone(),
         tags: arguments.tags.clone(),
     };
     let plan = plan_forget(&opened, &request)?;
+    let mut space = None;
     if !arguments.dry_run {
         forget(&opened, &plan)?;
+        space = plan.undelete_until().map(|_| space_used(&opened)).transpose()?;
     }
     if session.global.json {
-        output::json(&document(&plan, arguments.dry_run))?;
+        let mut summary = document(&plan, arguments.dry_run);
+        if let Some(space) = space {
+            prune::add_space(&mut summary, space);
+        }
+        output::json(&summary)?;
     } else {
         show(session, &plan, arguments.dry_run)?;
+        if let Some(space) = space {
+            session.say(&prune::sentence_of_space(space))?;
+        }
     }
     if arguments.prune && !arguments.dry_run {
-        super::prune::prune_now(session, &opened, lifeboat::GRACE)?;
+        prune::prune_now(session, &opened, lifeboat::GRACE)?;
     }
     Ok(if plan.unreadable.is_empty() { Exit::Ok } else { Exit::Failed })
 }
 
-fn rules(arguments: &KeepArguments) -> KeepRules {
-    KeepRules {
+/// The rules that are given, if there are any.
+fn rules(arguments: &KeepArguments) -> Result<Option<KeepRules>, Error> {
+    let rules = KeepRules {
         last: arguments.keep_last,
         hourly: arguments.keep_hourly,
         daily: arguments.keep_daily,
@@ -56,12 +68,22 @@ fn rules(arguments: &KeepArguments) -> KeepRules {
         within_monthly: arguments.keep_within_monthly.unwrap_or_default(),
         within_yearly: arguments.keep_within_yearly.unwrap_or_default(),
         tags: arguments.keep_tags.clone(),
+    };
+    match &arguments.keep {
+        None => Ok((!rules.is_empty()).then_some(rules)),
+        Some(_) if !rules.is_empty() => Err(Error::Usage {
+            problem: "rules are given both with --keep and with --keep-*".to_owned(),
+            hint: Some("say it in one way: --keep 7/4/12 is -d 7 -w 4 -m 12".to_owned()),
+        }),
+        Some(preset) => Ok(Some(preset.clone())),
     }
 }
 
 fn show(session: &Session, plan: &ForgetPlan, dry_run: bool) -> Result<(), Error> {
     for group in &plan.groups {
-        session.say(&format!("{} on {}", group.sources.join(", "), group.host))?;
+        let of_type = group.backup_type.iter().map(|name| format!(", type {name}"));
+        let of_type: String = of_type.collect();
+        session.say(&format!("{} on {}{of_type}", group.sources.join(", "), group.host))?;
         let rows: Vec<_> = group.backups.iter().map(row).collect();
         for line in table::columns(&rows) {
             session.say(&format!("  {line}"))?;
@@ -74,12 +96,11 @@ fn show(session: &Session, plan: &ForgetPlan, dry_run: bool) -> Result<(), Error
             local(name.started)
         ));
     }
-    let hint = if dry_run || plan.forget.is_empty() && plan.revise.is_empty() {
-        ""
-    } else {
-        "; `lifeboat prune` frees what nothing else needs"
-    };
-    session.say(&format!("{}{hint}", sentence(plan, dry_run)))
+    let until = plan.undelete_until().filter(|_| !dry_run);
+    let hint = until.map_or("", |_| "; `lifeboat prune` frees what nothing else needs");
+    session.say(&format!("{}{hint}", sentence(plan, dry_run)))?;
+    let Some(until) = until else { return Ok(()) };
+    session.say(&format!("`lifeboat undelete` brings it back, until {} at least", local(until)))
 }
 
 /// What was done, or would be.
@@ -125,6 +146,7 @@ pub(super) fn document(plan: &ForgetPlan, dry_run: bool) -> Value {
         "forgotten": ids(&plan.forget),
         "revised": revised,
         "unreadable": ids(&plan.unreadable),
+        "undelete_until": plan.undelete_until().filter(|_| !dry_run),
     })
 }
 
@@ -144,5 +166,7 @@ fn document_of_group(group: &ForgetGroup) -> Value {
             })
         })
         .collect();
-    json!({ "host": group.host, "sources": group.sources, "backups": backups })
+    json!({
+        "host": group.host, "type": group.backup_type, "sources": group.sources, "backups": backups,
+    })
 }

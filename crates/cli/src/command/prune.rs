@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use lifeboat::{Doomed, Error, Finding, OpenRepository, PrunePlan, Pruned, Why, plan_prune, prune};
+use lifeboat::{
+    CompactPlan, Doomed, Error, Finding, OpenRepository, PruneOptions, PrunePlan, Pruned,
+    SpaceUsed, Why, compact, plan_compact, plan_prune, prune, space_used,
+};
 use serde_json::{Value, json};
 
-use super::Session;
+use super::{Session, merges};
 use crate::arguments::PruneArguments;
 use crate::exit::Exit;
 use crate::output::{self, chain, size};
@@ -18,36 +21,62 @@ pub(super) fn run(session: &Session, arguments: &PruneArguments) -> Result<Exit,
     if !arguments.dry_run {
         return prune_now(session, &opened, grace);
     }
-    let plan = plan_prune(&opened, grace)?;
+    let merging = plan_compact(&opened)?;
+    let plan = plan_prune(&opened, &PruneOptions { grace, ..PruneOptions::default() })?;
     if session.global.json {
-        output::json(&document_of_plan(&plan))?;
+        output::json(&document_of_plan(&merging, &plan))?;
     } else {
-        show_plan(session, &plan)?;
+        show_plan(session, &merging, &plan)?;
     }
-    Ok(exit(plan.findings.iter()))
+    Ok(exit(&[&plan.findings]))
 }
 
-/// Plans, prunes and tells.
+/// Merges, plans, prunes and tells.
 pub(super) fn prune_now(
     session: &Session,
     opened: &OpenRepository<'_>,
     grace: Duration,
 ) -> Result<Exit, Error> {
-    let plan = plan_prune(opened, grace)?;
-    let pruned = prune(opened, &plan, grace)?;
+    let merged = compact(opened, &plan_compact(opened)?, &session.progress)?;
+    let verified = merged.verified.clone();
+    let options = PruneOptions { grace, verified, ..PruneOptions::default() };
+    let plan = plan_prune(opened, &options)?;
+    let pruned = prune(opened, &plan, &options, &session.progress)?;
+    let findings = [&merged.findings, &plan.findings, &pruned.objects.findings];
+    let space = space_used(opened)?;
     if session.global.json {
-        output::json(&document(&plan, &pruned))?;
+        let mut summary = document(&plan, &pruned);
+        summary["compact"] = merges::document(&merged);
+        add_space(&mut summary, space);
+        output::json(&summary)?;
     } else {
-        tell_findings(&plan.findings);
-        tell_findings(&pruned.objects.findings);
+        findings.into_iter().for_each(|findings| tell_findings(findings));
+        if let Some(merged) = merges::sentence(&merged) {
+            session.say(&merged)?;
+        }
         session.say(&sentence(&pruned, &plan))?;
+        session.say(&sentence_of_space(space))?;
     }
-    Ok(exit(plan.findings.iter().chain(&pruned.objects.findings)))
+    Ok(exit(&findings))
 }
 
 /// Damage keeps what is left of it, and is nothing to be silent about.
-fn exit<'a>(mut findings: impl Iterator<Item = &'a Finding>) -> Exit {
-    if findings.next().is_none() { Exit::Ok } else { Exit::Failed }
+fn exit(findings: &[&Vec<Finding>]) -> Exit {
+    if findings.iter().all(|findings| findings.is_empty()) { Exit::Ok } else { Exit::Failed }
+}
+
+/// What is used, and what prunes will free of it.
+pub(super) fn sentence_of_space(space: SpaceUsed) -> String {
+    let used = format!("the repository uses {}", size::bytes(space.used_bytes));
+    match space.unneeded_bytes {
+        0 => used,
+        bytes => format!("{used}, of which prunes will free {}", size::bytes(bytes)),
+    }
+}
+
+pub(super) fn add_space(document: &mut Value, space: SpaceUsed) {
+    document["used_bytes"] = json!(space.used_bytes);
+    document["unneeded_bytes"] = json!(space.unneeded_bytes);
 }
 
 fn tell_findings(findings: &[Finding]) {
@@ -56,8 +85,9 @@ fn tell_findings(findings: &[Finding]) {
     }
 }
 
-fn show_plan(session: &Session, plan: &PrunePlan) -> Result<(), Error> {
+fn show_plan(session: &Session, merging: &CompactPlan, plan: &PrunePlan) -> Result<(), Error> {
     tell_findings(&plan.findings);
+    merges::show(session, merging)?;
     let remove: Vec<&Doomed> = plan.remove().collect();
     let announce: Vec<&Doomed> = plan.announce.iter().collect();
     let waiting: Vec<&Doomed> = plan.waiting.iter().collect();
@@ -132,7 +162,7 @@ pub(super) fn document(plan: &PrunePlan, pruned: &Pruned) -> Value {
     })
 }
 
-fn document_of_plan(plan: &PrunePlan) -> Value {
+fn document_of_plan(merging: &CompactPlan, plan: &PrunePlan) -> Value {
     let list = |objects: &mut dyn Iterator<Item = &Doomed>| {
         objects
             .map(|object| {
@@ -143,6 +173,7 @@ fn document_of_plan(plan: &PrunePlan) -> Value {
     json!({
         "message_type": "summary",
         "dry_run": true,
+        "merge": merges::document_of_plan(merging),
         "remove": list(&mut plan.remove()),
         "announce": list(&mut plan.announce.iter()),
         "waiting": list(&mut plan.waiting.iter()),

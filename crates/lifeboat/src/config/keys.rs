@@ -1,12 +1,15 @@
 //! Refuses keys that mean nothing, and names the one that was probably meant.
 
+use lifeboat_repository::BackupType;
 use toml::{Table, Value};
 
-const TOP: &[&str] = &["host", "repository", "replicate", "database"];
+const TOP: &[&str] = &["host", "repository", "replicate", "points", "type", "database"];
 const REPOSITORY: &[&str] =
     &["url", "password-file", "password-command", "identity-file", "recipient", "keep", "interval"];
 const REPLICATE: &[&str] = &["interval", "idle", "wal-limit", "spool-limit"];
-const DATABASE: &[&str] = &["path", "replicate", "keep"];
+const POINTS: &[&str] = &["ladder"];
+const DATABASE: &[&str] = &["path", "replicate", "points", "keep"];
+const TYPE: &[&str] = &["keep"];
 const KEEP: &[&str] = &[
     "last",
     "hourly",
@@ -26,12 +29,14 @@ const KEEP: &[&str] = &[
 /// Checks every key of a configuration.
 pub(super) fn check(table: &Table) -> Result<(), String> {
     check_keys(table, "", TOP)?;
-    match table.get("replicate") {
-        None => {}
-        Some(Value::Table(replicate)) => check_keys(replicate, "replicate.", REPLICATE)?,
-        Some(_) => return Err("`replicate` must be a table".to_owned()),
+    for (name, keys) in [("replicate", REPLICATE), ("points", POINTS)] {
+        match table.get(name) {
+            None => {}
+            Some(Value::Table(entry)) => check_keys(entry, &format!("{name}."), keys)?,
+            Some(_) => return Err(format!("`{name}` must be a table")),
+        }
     }
-    for (kind, keys) in [("repository", REPOSITORY), ("database", DATABASE)] {
+    for (kind, keys) in [("repository", REPOSITORY), ("type", TYPE), ("database", DATABASE)] {
         let Some(named) = table.get(kind) else { continue };
         let Value::Table(named) = named else { return Err(format!("`{kind}` must be a table")) };
         for (name, entry) in named {
@@ -40,11 +45,16 @@ pub(super) fn check(table: &Table) -> Result<(), String> {
             };
             let path = format!("{kind}.{name}");
             check_keys(entry, &format!("{path}."), keys)?;
+            if kind == "type" {
+                name.parse::<BackupType>().map_err(|error| format!("[{path}]: {error}"))?;
+            }
             match entry.get("keep") {
                 None => {}
                 Some(Value::Table(keep)) => check_keys(keep, &format!("{path}.keep."), KEEP)?,
+                Some(Value::String(_)) => {}
                 Some(_) => {
-                    return Err(format!("`{path}.keep` must be a table, as in {{ daily = 7 }}"));
+                    let forms = "{ daily = 7 }, \"last 5\", \"30 days\", \"7/4/12\" or \"all\"";
+                    return Err(format!("`{path}.keep` must be rules: {forms}"));
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use jiff::tz::TimeZone;
 use lifeboat_repository::{
-    BackupId, BackupName, Candidate, KeepRules, Manifest, Reason, Source, Time, retain,
+    BackupId, BackupName, BackupType, Candidate, KeepRules, Manifest, Reason, Source, Time, retain,
 };
 
 /// Backups with this tag go only when they are named.
@@ -16,6 +16,7 @@ pub(crate) struct Item {
     pub(crate) name: BackupName,
     pub(crate) host: String,
     pub(crate) label: Option<String>,
+    pub(crate) backup_type: Option<BackupType>,
     pub(crate) tags: Vec<String>,
     /// The sources it holds.
     pub(crate) sources: Vec<String>,
@@ -31,6 +32,7 @@ impl Item {
             name: name.clone(),
             host: manifest.host.clone(),
             label: manifest.label.clone(),
+            backup_type: manifest.backup_type.clone(),
             tags: manifest.tags.clone(),
             sources: manifest.sources.iter().filter_map(Source::name).cloned().collect(),
             forgotten: manifest.forgotten.clone(),
@@ -48,11 +50,14 @@ impl Item {
     }
 }
 
-/// Backups of one host that were made of the same sources: rules count each group by itself.
+/// Backups of one host and one type that were made of the same sources: rules count each group by
+/// itself.
 #[derive(Debug, Clone)]
 pub struct ForgetGroup {
     /// The host.
     pub host: String,
+    /// The type; `None`: backups without one.
+    pub backup_type: Option<BackupType>,
     /// The names of the sources.
     pub sources: Vec<String>,
     /// Its backups, newest first.
@@ -100,7 +105,8 @@ pub(crate) struct KeepsNothing {
     pub(crate) source: String,
 }
 
-/// Decides about every source of every backup. `rules` are those of a host's source.
+/// Decides about every source of every backup. `rules` are those of a host's source, in
+/// backups of a type.
 ///
 /// A backup of another host than `own_host` goes as a whole or not at all: only its own host may
 /// sign what is left of it.
@@ -109,22 +115,25 @@ pub(crate) struct KeepsNothing {
 pub(crate) fn decide<'a>(
     items: &[Item],
     own_host: &str,
-    rules: impl Fn(&str, &str) -> &'a KeepRules,
+    rules: impl Fn(&str, Option<&BackupType>, &str) -> &'a KeepRules,
     drilled: &HashSet<BackupId>,
     zone: &TimeZone,
     now: Time,
 ) -> Result<Vec<ForgetGroup>, KeepsNothing> {
-    let mut groups: BTreeMap<(&str, BTreeSet<&String>), Vec<&Item>> = BTreeMap::new();
+    type Group<'a> = (&'a str, BTreeSet<&'a String>, Option<&'a BackupType>);
+    let mut groups: BTreeMap<Group<'_>, Vec<&Item>> = BTreeMap::new();
     for item in items {
         let made_of = item.sources.iter().chain(&item.forgotten).collect();
-        groups.entry((&item.host, made_of)).or_default().push(item);
+        let group = (item.host.as_str(), made_of, item.backup_type.as_ref());
+        groups.entry(group).or_default().push(item);
     }
     let mut decided = Vec::new();
-    for ((host, sources), mut items) in groups {
+    for ((host, sources, backup_type), mut items) in groups {
         items.sort_by(|one, other| other.name.cmp(&one.name));
         let mut backups: Vec<ForgetVerdict> = items.iter().map(|item| undecided(item)).collect();
         for source in &sources {
-            let reasons = of_source(&items, source, rules(host, source), drilled, zone, now);
+            let rules = rules(host, backup_type, source);
+            let reasons = of_source(&items, source, rules, drilled, zone, now);
             if !reasons.is_empty() && !reasons.iter().any(|(_, reasons)| by_rule(reasons)) {
                 return Err(KeepsNothing { host: host.to_owned(), source: (*source).clone() });
             }
@@ -153,7 +162,8 @@ pub(crate) fn decide<'a>(
             backups.iter_mut().filter(|backup| backup.stays()).for_each(|one| one.forget.clear());
         }
         let sources = sources.into_iter().cloned().collect();
-        decided.push(ForgetGroup { host: host.to_owned(), sources, backups });
+        let (host, backup_type) = (host.to_owned(), backup_type.cloned());
+        decided.push(ForgetGroup { host, backup_type, sources, backups });
     }
     Ok(decided)
 }
@@ -227,6 +237,7 @@ mod tests {
                 },
                 host: "pi".to_owned(),
                 label: None,
+                backup_type: None,
                 tags: Vec::new(),
                 sources: words.next()?.split(',').map(str::to_owned).collect(),
                 forgotten: Vec::new(),
@@ -237,6 +248,7 @@ mod tests {
                     ("#", tag) => item.tags.push(tag.to_owned()),
                     ("!", source) => item.forgotten.push(source.to_owned()),
                     ("@", host) => item.host = host.to_owned(),
+                    ("=", name) => item.backup_type = Some(name.parse().unwrap()),
                     _ => item.understood = false,
                 }
             }
@@ -252,7 +264,9 @@ mod tests {
     /// `1 app:last web:-` for each backup, by its number in the text.
     fn decided(text: &str, app: &KeepRules, other: &KeepRules, drilled: &[u64]) -> Vec<String> {
         let drilled = drilled.iter().map(|id| format!("{id:016x}").parse().unwrap()).collect();
-        let rules = |_: &str, source: &str| if source == "app" { app } else { other };
+        let rules = |_: &str, backup_type: Option<&BackupType>, source: &str| {
+            if source == "app" && backup_type.is_none() { app } else { other }
+        };
         let now = NOW.parse().unwrap();
         let groups = match decide(&items(text), "pi", rules, &drilled, &TimeZone::UTC, now) {
             Ok(groups) => groups,
@@ -291,6 +305,15 @@ mod tests {
                 "4 app:last web:last",
                 "5 app:last"
             ]
+        );
+    }
+
+    #[test]
+    fn each_type_is_counted_by_itself() {
+        let text = "11-20 app =full\n11-21 app =full\n11-22 app =full\n11-23 app\n11-24 app\n11-25 app =config";
+        assert_eq!(
+            decided(text, &last(1), &last(2), &[]),
+            ["0 app:-", "1 app:last", "2 app:last", "3 app:-", "4 app:last", "5 app:last"]
         );
     }
 

@@ -5,11 +5,9 @@ use std::collections::{BTreeSet, HashSet};
 use lifeboat_storage::Key;
 
 use super::NOTICE_OBJECTS;
-use super::expired::forgotten_at;
 use crate::deletion::{DeletedObject, Deletion};
-use crate::document::{key, parse_json, read_document};
 use crate::wanted::Named;
-use crate::{Manifest, Repository, Result, Secrets, Source, Time};
+use crate::{Repository, Result, Secrets, Source, Time};
 
 /// Fewer are left as they are.
 const MOST_SPENT: usize = 24;
@@ -67,16 +65,9 @@ fn named_objects(repository: &Repository, secrets: &Secrets) -> Result<Option<Ha
     if !read.is_complete() {
         return Ok(None);
     }
-    for entry in repository.storage().list(Some(&key("forgotten")?))? {
-        if forgotten_at(&entry.key).is_none() {
-            continue;
-        }
-        let Ok(text) = read_document(repository.storage(), &entry.key, secrets) else {
-            return Ok(None);
-        };
-        let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let Ok(manifest) = parse_json::<Manifest>(&entry.key, line) else { return Ok(None) };
-        let sources = manifest.sources.into_iter().filter_map(Source::into_database);
+    for copy in repository.forgotten()? {
+        let Ok(signed) = repository.forgotten_manifest(&copy, secrets) else { return Ok(None) };
+        let sources = signed.manifest.sources.into_iter().filter_map(Source::into_database);
         named.extend(sources.flat_map(|source| source.objects).map(|object| object.key));
     }
     Ok(Some(named))

@@ -18,7 +18,7 @@ const AT_ONCE: usize = 1000;
 pub(super) struct Removal {
     /// As it was when the plan was made.
     pub(super) surveyed: Surveyed,
-    /// What backups held then.
+    /// What backups held then, those included that can be brought back.
     pub(super) wanted: BTreeSet<Txid>,
     pub(super) ladder: Ladder,
     /// Whether nothing is left of it.

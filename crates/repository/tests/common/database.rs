@@ -191,6 +191,7 @@ impl Database {
             mode: "0644".to_owned(),
             uid: 1000,
             gid: 1000,
+            points: None,
             changed_pages: 1,
             changed_from: Txid::new(self.last - 1),
             stored_bytes: 1,

@@ -151,6 +151,7 @@ pub fn manifest_of(id: BackupId, clock_ms: i64, sources: Vec<Source>) -> Manifes
         host: "pi".to_owned(),
         hostname: "pi.local".to_owned(),
         label: None,
+        backup_type: None,
         tags: vec!["daily".to_owned()],
         started: Time::from_millis(clock_ms),
         finished: Time::from_millis(clock_ms + 5),
