@@ -20,10 +20,14 @@ use crate::backoff::backoff;
 use crate::lease::{LEASE_TTL, hold};
 use crate::opened::OpenRepository;
 use crate::state::{Position, Spooled};
+use crate::way::resized;
 use crate::{Context, Error, Result};
 
 /// The first and the longest time between two tries.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+
+/// Why a repository lacks a capture whose name it refuses.
+const TAKEN: &str = "other bytes stand under the name of a capture";
 
 /// The thread of one repository.
 pub(super) struct Uploader<'a> {
@@ -145,8 +149,17 @@ impl Uploader<'_> {
     fn look(&self, repository: &Repository, queue: &mut Queue) -> Result<()> {
         let database = queue.attach.database;
         let outbox = queue.outbox()?;
+        let reached = queue.attach.position.map(|position| position.txid);
+        let mut is_taken = false;
         for outgoing in repository.outgoing(&outbox)? {
-            repository.send(&outbox, &outgoing.entry)?;
+            match repository.send(&outbox, &outgoing.entry).map_err(Error::from) {
+                // Sent again, it would be refused again: what it holds comes by another file, if it
+                // has not come yet.
+                Err(error) if error.is_taken_name() => {
+                    is_taken |= outgoing.name.map(|name| name.max) > reached;
+                }
+                sent => drop(sent?),
+            }
             outbox.remove(&outgoing.entry.key)?;
         }
         let lineage = &queue.attach.lineage;
@@ -154,17 +167,21 @@ impl Uploader<'_> {
         let own = Some(lineage.id());
         let lease = hold(repository, lineage.database(), name, node, own, self.take_over)?;
         queue.lease = Some((lease.epoch, Instant::now()));
-        let listing = repository.listing(lineage)?;
+        let mut listing = repository.listing(lineage)?;
+        // Half a file is none.
+        let known = queue.attach.ledger.objects()?;
+        listing.files.retain(|file| resized(file, &known).is_none());
         let reason = if listing.fenced {
             Some("another host took the database over".to_owned())
+        } else if is_taken {
+            Some(TAKEN.to_owned())
         } else if listing.highest > queue.attach.highest {
             Some("the repository is ahead of the local state".to_owned())
         } else {
             // What came through before the state knew it.
             let there: HashSet<_> = listing.files.iter().map(|file| point_of(&file.name)).collect();
-            let known = queue.attach.position.map(|position| position.txid);
             let came_through = queue.waiting.iter().rev().find(|spooled| {
-                Some(spooled.max) > known
+                Some(spooled.max) > reached
                     && there.contains(&(spooled.min, spooled.max, spooled.time))
             });
             if let Some(spooled) = came_through
@@ -260,8 +277,7 @@ impl Uploader<'_> {
             if let Some(queue) = work.queues.get_mut(&database) {
                 queue.standing = Standing::Lacking;
             }
-            let reason = "other bytes stand under the name of a capture".to_owned();
-            return self.tell(UploadNews::Lacks { database, reason });
+            return self.tell(UploadNews::Lacks { database, reason: TAKEN.to_owned() });
         }
         let queue = database.and_then(|database| work.queues.get_mut(&database));
         match queue.filter(|_| !error.is_of_storage()) {
