@@ -323,7 +323,7 @@ fn a_cleanup_renews_bases() {
         }
         let opened = context.open_repository().unwrap();
         let (_, before) = files(&opened, &context);
-        let renewed = lifeboat::cleanup(&opened).unwrap().renewed;
+        let renewed = lifeboat::cleanup(&opened, &Silent).unwrap().renewed;
         assert_eq!(renewed.bases.len(), 1, "{:?}", renewed.problems);
         let (_, mut after) = files(&opened, &context);
         // The change after the last backup, and a base of it.
@@ -331,7 +331,7 @@ fn a_cleanup_renews_bases() {
         let newest = after.iter().map(|file| file.name.max).max().unwrap();
         after.retain(|file| file.name.level != 9 || file.name.max == Txid::FIRST);
         assert!(lifeboat_repository::plan(&after, newest).is_ok());
-        assert!(lifeboat::cleanup(&opened).unwrap().renewed.bases.is_empty());
+        assert!(lifeboat::cleanup(&opened, &Silent).unwrap().renewed.bases.is_empty());
         let target = machine.path("restored.db");
         let found = restored(&opened, None, newest, &target);
         assert!(found == content(&machine.database()), "{mode}");
