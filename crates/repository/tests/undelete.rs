@@ -312,8 +312,7 @@ fn a_prune_leaves_it_the_time_that_was_promised() {
     // The notices of the first time are due, but it was forgotten again only an hour ago.
     forget_at(29);
     let report = prune_at(repository, secrets, hours(30));
-    // The copies of the first time, and a delta whose place the base has taken.
-    assert_eq!(report.removed_objects, 3, "{report:?}");
+    assert_eq!(report.removed_objects, 2, "the copies of the first time: {report:?}");
     undelete_all(repository, secrets).unwrap();
     assert_eq!(held(repository, secrets).len(), 3);
     assert_sound(repository, secrets, &[&app, &web], "back");
@@ -321,7 +320,7 @@ fn a_prune_leaves_it_the_time_that_was_promised() {
     forget_at(31);
     prune_at(repository, secrets, hours(32));
     let report = prune_at(repository, secrets, hours(56));
-    assert!(report.removed_objects > 4, "{report:?}");
+    assert!(report.removed_objects > 2, "{report:?}");
     assert!(repository.forgotten().unwrap().is_empty());
     assert!(plan_undelete(repository, secrets, "pi").unwrap().is_empty());
     assert_eq!(held(repository, secrets).len(), 1);
