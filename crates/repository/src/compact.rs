@@ -21,8 +21,10 @@ mod copies;
 mod merge;
 mod plan;
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
+use lifeboat_ltx::Txid;
 use lifeboat_storage::Key;
 
 pub use self::base::{BaseDue, base_due};
@@ -83,7 +85,9 @@ pub struct CompactReport {
     pub skipped_without_secrets: u64,
     /// What is damaged: the files before it stay.
     pub findings: Vec<Finding>,
-    /// The objects of the files that were made, and read back.
+    /// The objects that were written: what manifests say of them.
+    pub objects: Vec<ObjectRef>,
+    /// The objects of all files that were read back.
     pub verified: BTreeSet<Key>,
 }
 
@@ -127,8 +131,12 @@ pub fn plan_compact(
         let ladder = ladder_of(&database);
         for surveyed in lineages {
             let wanted = named.wanted(&surveyed.lineage, &surveyed.listing);
-            let files = counted_files(&surveyed, &wanted, &ladder, now);
-            let merges = plan_merges(&files, &wanted, &ladder, now);
+            let merges = plan_merges(
+                &counted_files(&surveyed, &wanted, &ladder, now),
+                &wanted,
+                &ladder,
+                now,
+            );
             if !merges.is_empty() {
                 plan.lineages.push(LineageMerges { lineage: surveyed.lineage, merges });
             }
@@ -142,18 +150,18 @@ pub fn plan_compact(
 }
 
 /// The files of a lineage; of one that another has superseded, those up to the last promised point.
-fn counted_files(
-    surveyed: &Surveyed,
-    wanted: &BTreeSet<lifeboat_ltx::Txid>,
+fn counted_files<'a>(
+    surveyed: &'a Surveyed,
+    wanted: &BTreeSet<Txid>,
     ladder: &Ladder,
     now: Time,
-) -> Vec<LtxFile> {
-    let files = surveyed.listing.files.iter();
+) -> Cow<'a, [LtxFile]> {
+    let files = &surveyed.listing.files;
     if !surveyed.superseded {
-        return files.cloned().collect();
+        return Cow::Borrowed(files);
     }
     let promised = promised(&surveyed.points, wanted, ladder, now, true);
-    files.filter(|file| Some(&file.name.max) <= promised.last()).cloned().collect()
+    files.iter().filter(|file| Some(&file.name.max) <= promised.last()).cloned().collect()
 }
 
 /// Makes the merges of a plan.
@@ -194,8 +202,9 @@ impl CompactReport {
     /// Counts what became of a merge; returns the file.
     fn add(&mut self, merge: &Merge, outcome: Result<MergeOutcome>) -> Result<Option<LtxFile>> {
         let file = match outcome {
-            Ok(MergeOutcome::Made(file)) => {
+            Ok(MergeOutcome::Made { file, objects }) => {
                 self.written_bytes += file.size();
+                self.objects.extend(objects);
                 file
             }
             Ok(MergeOutcome::AlreadyThere(file)) => file,

@@ -22,7 +22,7 @@ use lifeboat_repository::{
     plan_prune, points, promised, prune,
 };
 use lifeboat_storage::testing::{Fault, FaultKind, Faulty};
-use lifeboat_storage::{MemoryStorage, Storage};
+use lifeboat_storage::{MemoryStorage, Storage, seal_bytes};
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
@@ -452,7 +452,7 @@ fn what_is_gone_is_planned_anew() {
     assert!(report.skipped > 0 && report.findings.is_empty(), "{report:?}");
     world.memory.put(gone, &bytes).unwrap();
     let outcome = merge(repository, &app.lineage, &several, Some(secrets), &NoCopies).unwrap();
-    assert!(matches!(outcome, MergeOutcome::Made(_)), "{outcome:?}");
+    assert!(matches!(outcome, MergeOutcome::Made { .. }), "{outcome:?}");
 }
 
 /// Plain copies, as a host has them that captures.
@@ -551,6 +551,25 @@ fn a_damaged_copy_is_no_damage() {
     assert_restorable(repository, secrets, &app, &promised, "past the copies");
 }
 
+/// What a manifest says of an object holds for merges, too: one that was exchanged is not merged.
+#[test]
+fn what_was_exchanged_is_not_merged() {
+    let world = World::new();
+    let (repository, secrets) = (&without_parts(&world), &*world.secrets);
+    let app = history(repository, 24);
+    let files = repository.listing(&app.lineage).unwrap().files;
+    let fifth = files.iter().find(|file| file.name.range() == TxidRange::single(txid(5))).unwrap();
+    let copies = Copies::of(repository, secrets, &app);
+    let plain = copies.plain.lock().unwrap()[&fifth.name.range()].clone();
+    let recipient = repository.recipient().unwrap().recipient.parse().unwrap();
+    world.memory.remove(fifth.first_key()).unwrap();
+    world.memory.put(fifth.first_key(), &seal_bytes(&plain, &[recipient]).unwrap()).unwrap();
+    let report = compact_at(repository, secrets, minutes_after(&app, 30));
+    assert!(report.merges > 1, "others are: {report:?}");
+    let found: Vec<&str> = report.findings.iter().map(|finding| finding.key.as_str()).collect();
+    assert_eq!(found, [fifth.first_key().as_str()], "{report:?}");
+}
+
 /// More files than are opened at once become one in several steps.
 #[test]
 fn hundreds_of_files_become_one() {
@@ -572,7 +591,7 @@ fn hundreds_of_files_become_one() {
     let [span] = &merges[..] else { panic!("{}", merges.len()) };
     assert_eq!((span.name.level, span.inputs.len()), (8, 290));
     let outcome = merge(repository, &app.lineage, span, Some(secrets), &NoCopies).unwrap();
-    let MergeOutcome::Made(file) = outcome else { panic!("{outcome:?}") };
+    let MergeOutcome::Made { file, .. } = outcome else { panic!("{outcome:?}") };
     assert_eq!(file.name.range(), TxidRange::new(txid(2), txid(291)).unwrap());
     assert_restorable(repository, secrets, &app, &[291], "merged");
     assert!(world.check().is_clean());

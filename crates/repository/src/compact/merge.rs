@@ -22,7 +22,12 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MergeOutcome {
     /// It was written and read back.
-    Made(LtxFile),
+    Made {
+        /// The file.
+        file: LtxFile,
+        /// Its objects: what manifests say of them.
+        objects: Vec<ObjectRef>,
+    },
     /// Somebody else had written it; it was read.
     AlreadyThere(LtxFile),
     /// It was not made. The next plan may be another.
@@ -90,7 +95,7 @@ impl Merger<'_> {
                         let level = merge.name.level;
                         let name = LtxName { level, min: first.min, ..last };
                         match self.write(name, several)? {
-                            MergeOutcome::Made(file) | MergeOutcome::AlreadyThere(file) => {
+                            MergeOutcome::Made { file, .. } | MergeOutcome::AlreadyThere(file) => {
                                 next.push(file);
                             }
                             skipped => return Ok(skipped),
@@ -149,13 +154,13 @@ impl Merger<'_> {
         let objects = sealed.publish()?;
         let file = self.stored(name, &objects)?;
         let made_of = Ends { before: header.checksum_before, after: header.checksum_after };
-        self.read_back(&file, objects, made_of)?;
+        self.read_back(&file, &objects, made_of)?;
         if let Some(mut copy) = copy
             && copy.flush().is_ok()
         {
             copies.kept(self.lineage, name.range());
         }
-        Ok(MergeOutcome::Made(file))
+        Ok(MergeOutcome::Made { file, objects })
     }
 
     /// Opens all inputs; says why where one cannot be had.
@@ -195,11 +200,11 @@ impl Merger<'_> {
     }
 
     /// Reads what was written. Without secrets at least the sealed bytes must be those sent.
-    fn read_back(&self, file: &LtxFile, objects: Vec<ObjectRef>, made_of: Ends) -> Result<()> {
+    fn read_back(&self, file: &LtxFile, objects: &[ObjectRef], made_of: Ends) -> Result<()> {
         let Some(secrets) = self.secrets() else {
             for (entry, sent) in file.objects.iter().zip(objects) {
                 let found = self.repository.object(&entry.key)?;
-                if found != sent {
+                if found != *sent {
                     let detail = format!(
                         "expected SHA-256 {} of {} bytes, found {} of {}",
                         sent.sha256, sent.size, found.sha256, found.size
@@ -209,7 +214,7 @@ impl Merger<'_> {
             }
             return Ok(());
         };
-        let sent = objects.into_iter().map(|object| (object.key.clone(), object)).collect();
+        let sent = objects.iter().map(|object| (object.key.clone(), object.clone())).collect();
         let found = read_to_end(self.repository, secrets, self.lineage, file, &sent)?;
         found.expect(file.first_key(), made_of)
     }

@@ -209,8 +209,10 @@ impl<'a> Chain<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BTreeSet, Ladder, LtxFile, LtxName, Merge, plan_merges, promised};
-    use crate::table::{files, seconds, show, show_name, txids};
+    use super::{
+        BTreeSet, Ladder, LtxFile, LtxName, Merge, plan_merges, points, promised, unneeded,
+    };
+    use crate::table::{files, seconds, show, show_name, txid, txids};
 
     fn ladder() -> Ladder {
         let rungs = ["all for 10s", "10s for 60s", "30s for 5m"].map(str::to_owned).to_vec();
@@ -340,6 +342,29 @@ mod tests {
         // A day that a backup follows within another day waits for that one to get old.
         assert_eq!(days(&[20, 30], 5 * DAY + 301), "8:2-4 8:5-8 8:9-12");
         assert_eq!(days(&[20, 30], 6 * DAY), "8:2-20");
+    }
+
+    /// A day and a half of captures every second, none merged: what is due and what is needed must not
+    /// take time by the square of it.
+    #[test]
+    fn long_histories_are_planned_at_once() {
+        let mut history = files("9:1-1@0");
+        for number in 2..120_000_u64 {
+            let name = LtxName { min: txid(number), max: txid(number), ..history[0].name };
+            let name = LtxName { level: 0, time: seconds(number.cast_signed()), ..name };
+            history.push(LtxFile { name, objects: history[0].objects.clone() });
+        }
+        let (now, ladder) = (seconds(120_000), Ladder::default());
+        let begun = std::time::Instant::now();
+        let merges = plan_merges(&history, &txids(&[1, 5000]), &ladder, now);
+        assert!(merges.len() > 3000, "{}", merges.len());
+        let made = merges.iter().map(|merge| LtxFile { name: merge.name, objects: Vec::new() });
+        history.extend(made.collect::<Vec<_>>());
+        let promised = promised(&points(&history), &txids(&[1, 5000]), &ladder, now, false);
+        let all: Vec<&LtxFile> = history.iter().collect();
+        let needed = history.len() - unneeded(&all, &promised).unwrap().len();
+        assert!(needed < 8000, "{needed}");
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
     }
 
     /// Whatever was merged and then removed: nothing is promised in vain, and nothing more is due.
