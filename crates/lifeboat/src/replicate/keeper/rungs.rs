@@ -42,7 +42,10 @@ impl Rungs {
     pub(super) fn add(&mut self, name: LtxName, ladder: &Ladder) {
         let former = self.newest().map(|newest| newest.time);
         self.names.push(name);
-        let Some(shortest) = everies(ladder).next() else { return };
+        let Some(shortest) = everies(ladder).next() else {
+            // Nothing is merged, and nothing needs it.
+            return self.next = Some(name.time);
+        };
         let same =
             former.is_some_and(|former| begin(former, shortest) == begin(name.time, shortest));
         let next = if same { closed(name.time, shortest) } else { name.time };
