@@ -25,8 +25,8 @@ use lifeboat_repository::{
 };
 use lifeboat_sqlite::{Encoded, Pin, pin};
 
-use self::objects::objects;
 pub(crate) use self::base::NewBase;
+use self::objects::objects;
 use self::out::Out;
 use self::replicated::capture_replicated;
 use crate::names::directory_of;

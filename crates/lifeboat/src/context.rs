@@ -122,7 +122,8 @@ impl Context {
 
     /// How long the points of a database of this host stay.
     pub(crate) fn ladder_of(&self, database: &str) -> Ladder {
-        let own = self.config().databases.get(database).and_then(|database| database.points.as_ref());
+        let own =
+            self.config().databases.get(database).and_then(|database| database.points.as_ref());
         own.or(self.config().points.ladder.as_ref()).cloned().unwrap_or_default()
     }
 

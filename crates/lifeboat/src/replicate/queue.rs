@@ -69,8 +69,10 @@ impl Queue {
         if let Some(outbox) = &self.outbox {
             return Ok(outbox.clone());
         }
-        let outbox: Arc<dyn Storage> = Arc::new(LocalStorage::create(&self.attach.outbox)?);
-        Ok(self.outbox.insert(outbox).clone())
+        let outbox = LocalStorage::create(&self.attach.outbox)?;
+        // Nobody else writes there: what is unfinished is of a process that was killed.
+        outbox.sweep(Duration::ZERO)?;
+        Ok(self.outbox.insert(Arc::new(outbox)).clone())
     }
 
     /// Leaves out what the repository holds already; whether the rest goes on from there.

@@ -150,13 +150,13 @@ impl Uploader<'_> {
         let database = queue.attach.database;
         let outbox = queue.outbox()?;
         let reached = queue.attach.position.map(|position| position.txid);
-        let mut is_taken = false;
+        let mut taken = None;
         for outgoing in repository.outgoing(&outbox)? {
             match repository.send(&outbox, &outgoing.entry).map_err(Error::from) {
                 // Sent again, it would be refused again: what it holds comes by another file, if it
                 // has not come yet.
                 Err(error) if error.is_taken_name() => {
-                    is_taken |= outgoing.name.map(|name| name.max) > reached;
+                    taken = taken.max(outgoing.name.map(|name| name.max));
                 }
                 sent => drop(sent?),
             }
@@ -173,16 +173,13 @@ impl Uploader<'_> {
         listing.files.retain(|file| resized(file, &known).is_none());
         let reason = if listing.fenced {
             Some("another host took the database over".to_owned())
-        } else if is_taken {
-            Some(TAKEN.to_owned())
         } else if listing.highest > queue.attach.highest {
             Some("the repository is ahead of the local state".to_owned())
         } else {
-            // What came through before the state knew it.
+            // What came through before the state knew it, by itself or at the end of several.
             let there: HashSet<_> = listing.files.iter().map(|file| point_of(&file.name)).collect();
             let came_through = queue.waiting.iter().rev().find(|spooled| {
-                Some(spooled.max) > reached
-                    && there.contains(&(spooled.min, spooled.max, spooled.time))
+                Some(spooled.max) > reached && there.contains(&(spooled.max, spooled.time))
             });
             if let Some(spooled) = came_through
                 && let Some(checksum) = spooled.captured()?.checksum
@@ -192,6 +189,7 @@ impl Uploader<'_> {
             match queue.attach.position {
                 None => Some("the repository does not hold this database yet".to_owned()),
                 Some(_) if queue.attach.behind => Some("the repository is behind".to_owned()),
+                Some(position) if taken > Some(position.txid) => Some(TAKEN.to_owned()),
                 Some(position) => listing.plan(lineage, position.txid).err().map(|e| e.to_string()),
             }
         };
@@ -300,9 +298,9 @@ impl Uploader<'_> {
     }
 }
 
-/// What tells a capture from all others of its lineage.
-fn point_of(name: &LtxName) -> (Txid, Txid, Time) {
-    (name.min, name.max, name.time)
+/// What tells a point from all others, those included that a state that was set back gave the same number.
+fn point_of(name: &LtxName) -> (Txid, Time) {
+    (name.max, name.time)
 }
 
 /// When to try again, after one more failure.

@@ -3,8 +3,8 @@
 #![allow(dead_code, reason = "every test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-pub(crate) mod tearing;
 pub(crate) mod replication;
+pub(crate) mod tearing;
 
 use std::fs;
 use std::path::{Path, PathBuf};
