@@ -5,7 +5,7 @@ use lifeboat_ltx::Txid;
 use crate::LtxFile;
 use crate::plan::{better, continues, walk};
 
-/// The way to one transaction after another, in ascending order. What [`plan`](crate::plan) finds
+/// The way to one transaction after another, in ascending order. What [`plan`](crate::plan()) finds
 /// for each of them, in the time of one: the way to a later one begins as that to an earlier one,
 /// up to where a file that ends after the earlier one goes further.
 #[derive(Debug)]
