@@ -19,8 +19,8 @@ fn what_was_stored_as_one_file_is_not_stored_again() {
     connection.execute_batch("CREATE TABLE t (n)").unwrap();
     let insert = |number: i64| connection.execute("INSERT INTO t VALUES (?)", [number]).unwrap();
 
+    home.ok(&["replicate", "app.db", "--once"]);
     let mut replication = Replication::start(&home);
-    replication.wait_for("the first base is there", |event| is(event, "protected"));
     let mut last = String::new();
     for number in 0..8 {
         insert(number);

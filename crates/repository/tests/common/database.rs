@@ -7,8 +7,8 @@ use lifeboat_ltx::{
     page_checksum,
 };
 use lifeboat_repository::{
-    DatabaseSource, LineageAddress, LtxName, LtxWriter, ORIGIN_VERSION, ObjectRef, Origin,
-    Repository, Result, Source, Time,
+    DatabaseSource, LineageAddress, LineageId, LtxName, LtxWriter, ORIGIN_VERSION, ObjectRef,
+    Origin, Repository, Result, Source, Time,
 };
 
 use super::{PAGE_BYTES, START_MS, new_lineage, noise, txid};
@@ -171,33 +171,50 @@ impl Database {
         let listing = repository.listing(&self.lineage)?;
         let plan = listing.plan(&self.lineage, txid(self.last))?;
         let objects = plan.iter().flat_map(|file| &file.objects);
+        let time = plan[plan.len() - 1].name.time;
+        let (lineage, at) = (self.lineage.id(), txid(self.last));
+        let mut source = source_of(&self.name, lineage, at, time, self.checksum());
+        source.page_count = u32::try_from(self.pages.len()).unwrap();
+        source.size_bytes = (self.pages.len() * PAGE_BYTES) as u64;
         let objects = objects.map(|object| match self.known.get(object.key.as_str()) {
             Some(object) => Ok(object.clone()),
             None => repository.object(&object.key),
         });
-        Ok(Source::Database(Box::new(DatabaseSource {
-            name: self.name.clone(),
-            path: "/var/lib/app.db".to_owned(),
-            lineage: self.lineage.id(),
-            txid: txid(self.last),
-            time: plan[plan.len() - 1].name.time,
-            page_size: 512,
-            page_count: u32::try_from(self.pages.len()).unwrap(),
-            size_bytes: (self.pages.len() * PAGE_BYTES) as u64,
-            checksum: self.checksum(),
-            journal_mode: "wal".to_owned(),
-            schema_sha256: None,
-            tables: BTreeMap::from([("a".to_owned(), Some(3)), ("b".to_owned(), None)]),
-            mode: "0644".to_owned(),
-            uid: 1000,
-            gid: 1000,
-            points: None,
-            changed_pages: 1,
-            changed_from: Txid::new(self.last - 1),
-            stored_bytes: 1,
-            duration_ms: 5,
-            objects: objects.collect::<Result<_>>()?,
-        })))
+        source.objects = objects.collect::<Result<_>>()?;
+        Ok(Source::Database(Box::new(source)))
+    }
+}
+
+/// A point of a database without pages: what does not depend on them.
+pub fn source_of(
+    name: &str,
+    lineage: LineageId,
+    at: Txid,
+    time: Time,
+    checksum: Checksum,
+) -> DatabaseSource {
+    DatabaseSource {
+        name: name.to_owned(),
+        path: "/var/lib/app.db".to_owned(),
+        lineage,
+        txid: at,
+        time,
+        page_size: 512,
+        page_count: 0,
+        size_bytes: 0,
+        checksum,
+        journal_mode: "wal".to_owned(),
+        schema_sha256: None,
+        tables: BTreeMap::from([("a".to_owned(), Some(3)), ("b".to_owned(), None)]),
+        mode: "0644".to_owned(),
+        uid: 1000,
+        gid: 1000,
+        points: None,
+        changed_pages: 1,
+        changed_from: Txid::new(at.get() - 1),
+        stored_bytes: 1,
+        duration_ms: 5,
+        objects: Vec::new(),
     }
 }
 

@@ -1,7 +1,11 @@
 //! Small repositories: databases of random pages, captured without SQLite.
-#![allow(dead_code, unreachable_pub, reason = "every test uses another part of it")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "every test uses another part of it")]
 
+mod chronicle;
+mod clock;
 mod database;
+pub mod promise;
+pub mod rounds;
 pub mod sound;
 
 use std::collections::HashMap;
@@ -16,6 +20,8 @@ use lifeboat_repository::{
 use lifeboat_storage::secrecy::SecretString;
 use lifeboat_storage::{Key, MemoryStorage, Storage};
 
+pub use chronicle::Chronicle;
+pub use clock::Clocked;
 pub use database::Database;
 
 pub const PAGE_BYTES: usize = 512;
@@ -78,11 +84,14 @@ pub fn open(storage: Arc<dyn Storage>) -> Repository {
     Repository::open(storage).unwrap().with_part_bytes(PART_BYTES)
 }
 
-/// A storage of its own with the same objects.
+/// A storage of its own with the same objects, as old as they are.
 pub fn copy(from: &dyn Storage) -> MemoryStorage {
     let to = MemoryStorage::new();
     for entry in from.list(None).unwrap() {
-        to.put(&entry.key, &read(from, &entry.key)).unwrap();
+        let mut upload = to.begin().unwrap();
+        upload.set_modified(entry.modified);
+        std::io::Write::write_all(&mut upload, &read(from, &entry.key)).unwrap();
+        upload.publish(&entry.key).unwrap();
     }
     to
 }
