@@ -21,15 +21,15 @@ fn what_was_stored_as_one_file_is_not_stored_again() {
 
     home.ok(&["replicate", "app.db", "--once"]);
     let mut replication = Replication::start(&home);
-    let mut last = String::new();
+    let mut last = Value::Null;
     for number in 0..8 {
         insert(number);
         replication.wait_for("it is captured", |event| {
-            last = event["txid"].to_string();
+            last = event["txid"].clone();
             is(event, "captured")
         });
     }
-    let stored = |event: &Value| is(event, "protected") && event["txid"].to_string() == last;
+    let stored = |event: &Value| is(event, "protected") && event["txid"] == last;
     replication.wait_for("they are stored", stored);
     replication.kill();
 

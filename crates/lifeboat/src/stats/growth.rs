@@ -78,7 +78,8 @@ mod tests {
     #[test]
     fn changes_are_those_of_the_way_through_the_last_days() {
         // Files; bytes a day over the last 7 days.
-        let cases: &[(&[(u8, u64, u64, i64, u64)], Option<u64>)] = &[
+        type Case = (&'static [(u8, u64, u64, i64, u64)], Option<u64>);
+        let cases: &[Case] = &[
             (&[], None),
             (&[(9, 1, 1, 0, 900)], None),
             (&[(9, 1, 1, 0, 900), (0, 2, 2, 23, 50)], None),
@@ -105,7 +106,8 @@ mod tests {
     fn growth_is_counted_from_the_oldest_size_within_the_days() {
         let time = |hour: i64| Time::from_millis(1_795_229_340_123 + hour * 3_600_000);
         // Hour and size, newest first; growth a day over 7 and over 30 days.
-        let cases: &[(&[(i64, u64)], Option<i64>, Option<i64>)] = &[
+        type Case = (&'static [(i64, u64)], Option<i64>, Option<i64>);
+        let cases: &[Case] = &[
             (&[], None, None),
             (&[(0, 100)], None, None),
             (&[(23, 200), (0, 100)], None, None),
