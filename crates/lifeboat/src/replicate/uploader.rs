@@ -176,8 +176,10 @@ impl Uploader<'_> {
         } else if listing.highest > queue.attach.highest {
             Some("the repository is ahead of the local state".to_owned())
         } else {
-            // What came through before the state knew it, by itself or at the end of several.
-            let there: HashSet<_> = listing.files.iter().map(|file| point_of(&file.name)).collect();
+            // What came through before the state knew it, by itself or at the end of several. A base
+            // does not tell: it may stand there before the captures that lead to it.
+            let deltas = listing.files.iter().filter(|file| !file.name.range().is_base());
+            let there: HashSet<_> = deltas.map(|file| point_of(&file.name)).collect();
             let came_through = queue.waiting.iter().rev().find(|spooled| {
                 Some(spooled.max) > reached && there.contains(&(spooled.max, spooled.time))
             });
