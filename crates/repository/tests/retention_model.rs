@@ -317,6 +317,10 @@ impl Model {
         let last = lineage.chronicle.last();
         if last > 0 && !lineage.reached.contains(&last) {
             lineage.chronicle.settle(&repository).unwrap();
+            // It was stored, and only the look at it came to nothing.
+            if lineage.chronicle.last() == last {
+                lineage.reached.insert(last);
+            }
         }
         if lineage.chronicle.last() == 0 {
             // As an application does with a lineage that is not known to be whole.
