@@ -20,7 +20,7 @@ pub(crate) struct Surveyed {
     pub(crate) entries: Vec<Entry>,
     pub(crate) listing: LineageListing,
     pub(crate) points: Vec<Point>,
-    /// Whether another lineage of the database has a newer point.
+    /// Whether another lineage of the database has a newer point, or is open where this one is closed.
     pub(crate) superseded: bool,
 }
 
@@ -41,9 +41,11 @@ impl Surveyed {
         Self { lineage, entries, listing, points: Vec::new(), superseded: false }
     }
 
-    /// Orders the lineages of a database by their newest points; of equal times, by their first.
-    fn age(&self) -> Option<(Time, Time)> {
-        Some((self.points.last()?.time, self.points.first()?.time))
+    /// Orders the lineages of a database by their newest points; of equal times, by their first. One
+    /// that a lease closed comes before those that are open, whatever the clocks of their hosts said.
+    fn age(&self) -> Option<(bool, Time, Time)> {
+        let is_open = !self.listing.fenced;
+        Some((is_open, self.points.last()?.time, self.points.first()?.time))
     }
 }
 

@@ -4,9 +4,11 @@
 
 mod common;
 
-use common::{Database, World, backup, key};
-use lifeboat_repository::{Error, points};
+use common::{Database, World, backup, key, keys, new_lineage};
+use lifeboat_repository::{Error, Ladder, PruneOptions, Time, plan_prune, points};
 use lifeboat_storage::{MemoryStorage, Storage};
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 fn lease(epoch: u32, lineage: &str, after: &str) -> String {
     format!(
@@ -63,6 +65,40 @@ fn files_past_a_fence_do_not_count() {
     assert_eq!(ends(&world, &app), [1, 2, 3]);
     put(&world.memory, "app", 5, &lease(5, &lineage, "null"));
     assert_eq!(ends(&world, &app), [0; 0]);
+}
+
+/// Nothing holds either lineage but that it is the newest. The one that goes on began under a clock that
+/// is behind.
+#[test]
+fn a_closed_lineage_supersedes_no_open_one() {
+    let (world, old) = world();
+    for key in keys(&world.memory) {
+        if key.as_str().starts_with("backups/") || key.as_str().contains("/pins/") {
+            world.memory.remove(&key).unwrap();
+        }
+    }
+    let mut app = old.clone();
+    app.lineage = new_lineage("pi", "app");
+    (app.last, app.captured, app.clock_ms) = (0, Vec::new(), old.clock_ms - 30 * DAY_MS);
+    app.begin_lineage(&world.repository).unwrap();
+    app.capture(&world.repository).unwrap();
+    let now = Time::from_millis(Time::now().millis() + 3 * DAY_MS);
+    let options = PruneOptions { now, ..PruneOptions::default() };
+    let doomed = || {
+        let ladder = |_: &_| Ladder::backups_only();
+        let plan = plan_prune(&world.repository, &world.secrets, &ladder, &options).unwrap();
+        let of = |lineage: &lifeboat_repository::LineageAddress| {
+            let below = format!("{}/", lineage.key());
+            plan.announce.iter().filter(|one| one.key.as_str().starts_with(&below)).count()
+        };
+        (of(&old.lineage), of(&app.lineage))
+    };
+    assert_eq!(doomed().0, 0, "both are open, and this one has the newest point");
+    let lineage = format!("\"{}\"", old.lineage.id());
+    put(&world.memory, "app", 1, &lease(1, &lineage, "\"0000000000000004\""));
+    let files = keys(&world.memory).iter().filter(|key| key.as_str().contains("/ltx/")).count();
+    let (gone, kept) = doomed();
+    assert_eq!((kept, gone > 4, files > gone), (0, true, true));
 }
 
 /// A base that passes the fence is past it, though it begins before.
