@@ -28,7 +28,15 @@ pub struct Database {
     pub captured: Vec<Vec<u8>>,
     known: HashMap<String, ObjectRef>,
     /// Remembered before the last object of a file gets its name.
-    pending: Option<(LtxName, Vec<ObjectRef>)>,
+    pending: Option<Pending>,
+}
+
+/// A file whose writing was not seen to succeed, with the pages that it leads to.
+#[derive(Clone)]
+struct Pending {
+    name: LtxName,
+    objects: Vec<ObjectRef>,
+    pages: Vec<Vec<u8>>,
 }
 
 impl Database {
@@ -76,12 +84,14 @@ impl Database {
 
     /// Captures what the database is now: the first time as a base, later as a delta.
     pub fn capture(&mut self, repository: &Repository) -> Result<()> {
-        if let Some((name, objects)) = self.pending.take()
-            && repository.listing(&self.lineage)?.files.iter().any(|file| file.name == name)
+        if let Some(pending) = self.pending.take()
+            && repository.listing(&self.lineage)?.files.iter().any(|file| file.name == pending.name)
         {
             // A former try succeeded, though it was not told so.
-            self.captured_as(name, objects);
-            return Ok(());
+            self.captured_as(pending);
+            if self.captured == self.pages {
+                return Ok(());
+            }
         }
         if self.last == 0 {
             return self.write_base(repository, 1);
@@ -151,18 +161,20 @@ impl Database {
         let writer = repository.begin_ltx(&self.lineage, name)?;
         let coding = repository.form().page_coding();
         let sealed = encode(writer, header, coding, pages, &self.pages)?.finish()?;
-        self.pending = Some((name, sealed.objects().to_vec()));
-        let objects = sealed.publish()?;
+        let pending =
+            Pending { name, objects: sealed.objects().to_vec(), pages: self.pages.clone() };
+        self.pending = Some(pending.clone());
+        sealed.publish()?;
         self.pending = None;
-        self.captured_as(name, objects);
+        self.captured_as(pending);
         Ok(())
     }
 
-    fn captured_as(&mut self, name: LtxName, objects: Vec<ObjectRef>) {
+    fn captured_as(&mut self, Pending { name, objects, pages }: Pending) {
         self.last = name.max.get();
         self.clock_ms = self.clock_ms.max(name.time.millis());
-        self.captured = self.pages.clone();
-        self.captures.insert(self.last, self.pages.concat());
+        self.captures.insert(self.last, pages.concat());
+        self.captured = pages;
         self.known.extend(objects.into_iter().map(|object| (object.key.clone(), object)));
     }
 
