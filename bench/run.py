@@ -115,6 +115,8 @@ class Bench:
         shutil.rmtree(self.source, ignore_errors=True)
         self.source.mkdir()
         shutil.copyfile(self.base, self.database)
+        # Nobody trusts file times that are younger than the steps of coarse clocks.
+        time.sleep(2)
         self.newer_file()
         for tool in self.tools:
             tool.start(self.root)
@@ -183,7 +185,7 @@ def application(path):
     """A database that is in use: it has a WAL with a commit in it, and nobody writes any more."""
     database = sqlite3.connect(path, isolation_level=None)
     try:
-        database.execute("UPDATE message SET author = author WHERE id = 1")
+        database.execute("UPDATE message SET author = author || '.' WHERE id = 1")
         yield
     finally:
         database.close()
@@ -285,7 +287,6 @@ def main():
     Lifeboat.binary = os.path.abspath(options.lifeboat or build())
     chosen = options.tools.split(",") if options.tools is not None else None
     wanted = [t for t in TOOLS if t is Lifeboat or chosen is None or t.name in chosen]
-    missing = [tool.name for tool in wanted if not tool.available()]
     # A terminated run removes its files too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     tables = []
@@ -296,13 +297,18 @@ def main():
             tables.append(report(mebibytes, bench))
     print(f"Machine: {machine(options.dir)}.\n")
     print(f"Rounds: {options.rounds}, the tools taking turns in each; medians. × is the ratio to lifeboat.\n")
-    for tool in wanted:
-        if tool.available():
-            extra = commit() if tool is Lifeboat and not options.lifeboat else ""
-            print(f"- {tool.name}: {tool.version()}{extra}")
-    for name in missing:
-        print(f"- {name}: not measured, it is not installed")
+    print_versions(wanted, options)
     print("\n" + "\n\n".join(tables))
+
+
+def print_versions(wanted, options):
+    """What was measured, and what of it is missing here."""
+    for tool in wanted:
+        if not tool.available():
+            print(f"- {tool.name}: not measured, it is not installed")
+            continue
+        extra = commit() if issubclass(tool, Lifeboat) and not options.lifeboat else ""
+        print(f"- {tool.name}: {tool.version()}{extra}")
 
 
 def report(mebibytes, bench):

@@ -129,18 +129,25 @@ fn a_wal_is_followed_and_nothing_is_read_where_nothing_changed() {
     let (by, notes, _) = running.back_up_to("one", true);
     assert!(by == ChangedBy::Scan && notes.contains("asked for"), "{notes}");
     assert_eq!(running.back_up(), ChangedBy::Unchanged);
+    running.execute("PRAGMA wal_checkpoint(TRUNCATE)");
+    assert_eq!(running.back_up(), ChangedBy::Scan);
+    running.edit_state(settle(true));
+    assert_eq!(running.back_up(), ChangedBy::Unchanged, "the WAL is empty");
+    running.edit_state(settle(true));
+    running.change();
+    assert_eq!(running.back_up(), ChangedBy::Wal);
     running.assert_all_restore();
+}
+
+/// Says of the last capture whether the times of the file were old enough.
+fn settle(settled: bool) -> impl FnOnce(&mut serde_json::Value) {
+    move |state| state["captured"]["seen"]["moment"]["settled"] = settled.into()
 }
 
 #[test]
 fn a_rollback_journal_database_is_not_read_where_nothing_changed() {
     let mut running = Running::new("delete");
     running.back_up();
-    let settle = |settled: bool| {
-        move |state: &mut serde_json::Value| {
-            state["captured"]["seen"]["moment"]["settled"] = settled.into();
-        }
-    };
     running.edit_state(settle(false));
     let (by, notes, _) = running.back_up_to("one", false);
     assert!(by == ChangedBy::Scan && notes.contains("had just been written"), "{notes}");

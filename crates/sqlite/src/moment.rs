@@ -104,6 +104,11 @@ impl WalMoment {
             backfilled: wal.backfilled,
         })
     }
+
+    /// Whether the database file held all of its frames.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.backfilled >= self.position.frames
+    }
 }
 
 #[cfg(test)]

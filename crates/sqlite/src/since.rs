@@ -37,13 +37,19 @@
 //!
 //! **With a rollback journal** every transaction moves the change counter, and writes the file. A
 //! file with its former counter and times was not written to, unless its times were so young at the
-//! earlier capture that a clock of coarse steps gives them twice. A WAL database without frames has
-//! nothing of the kind: commits in a WAL need not move the counter.
+//! earlier capture that a clock of coarse steps gives them twice.
+//!
+//! **At rest.** If no frame was in the WAL at the earlier capture, or all of them were in the database
+//! file, then the earlier image was the file; as after the last application closed the database, or
+//! after a checkpoint with nothing behind it. Commits in a WAL need not move the counter, but what is
+//! in no WAL any more was written to the file, and the file's times show that as with a rollback
+//! journal. So a file that was not written to is still the earlier image, and all commits since are
+//! frames of the WAL as it is, whatever became of the one of then.
 
 use crate::moment::{Moment, WalMoment};
 use crate::tail::Tail;
 use crate::wal::FrameMark;
-use crate::{Bitmap, Image, JournalMode, Pin, Result, WalPosition};
+use crate::{Bitmap, Image, Pin, Result, WalPosition};
 
 /// What may have changed since an earlier moment.
 #[derive(Debug)]
@@ -112,6 +118,8 @@ enum Continuation {
     Frames(WalMoment),
     /// If the former generation ended at this moment.
     Restart(WalMoment),
+    /// All that came since is in the WAL.
+    Rested,
     Scan(Doubt),
 }
 
@@ -135,6 +143,12 @@ pub fn since<'pin>(pin: &'pin Pin, earlier: &Moment) -> Result<Since<'pin>> {
                 Err(doubt) => anything(image, doubt),
             }
         }
+        Continuation::Rested => {
+            let mut tail = Tail::new(0, now.page_count);
+            let image = pin.image_and(&mut tail)?;
+            let pages = tail.candidates(earlier.page_count, now.page_count);
+            Ok(Since::Pages { image, pages })
+        }
         Continuation::Restart(then) => {
             let mut tail = Tail::new(0, now.page_count);
             let image = pin.image_and(&mut tail)?;
@@ -154,46 +168,56 @@ pub fn since<'pin>(pin: &'pin Pin, earlier: &Moment) -> Result<Since<'pin>> {
 }
 
 fn continues(earlier: &Moment, now: &Moment) -> Continuation {
-    use Continuation::{Frames, Restart, Scan, Unchanged};
+    use Continuation::{Restart, Rested, Scan, Unchanged};
     if earlier.journal_mode != now.journal_mode {
         return Scan(Doubt::JournalMode);
     }
     if !earlier.file.is_same_file(&now.file) {
         return Scan(Doubt::Replaced);
     }
-    let same_file = earlier.file == now.file;
-    if now.journal_mode == JournalMode::Rollback {
-        return match (same_file && earlier.change_counter == now.change_counter, earlier.settled) {
-            (false, _) => Scan(Doubt::Written),
-            (true, false) => Scan(Doubt::Unsettled),
-            (true, true) => Unchanged,
-        };
+    let same_times = earlier.file == now.file;
+    let is_left_alone = same_times && earlier.change_counter == now.change_counter;
+    let by_wal = match (&earlier.wal, &now.wal) {
+        (Some(then), Some(now)) => by_wal(then, now, same_times),
+        (None, None) if is_left_alone => Scan(Doubt::Unsettled),
+        (None, None) => Scan(Doubt::Written),
+        _ => Scan(Doubt::NoFrames),
+    };
+    let was_all_in_file = earlier.wal.is_none_or(|wal| wal.is_complete());
+    let has_rested = was_all_in_file && is_left_alone && earlier.settled;
+    match by_wal {
+        Scan(_) | Restart(_) if has_rested && now.wal.is_none() => Unchanged,
+        Scan(_) | Restart(_) if has_rested => Rested,
+        _ => by_wal,
     }
-    let (Some(then), Some(wal)) = (earlier.wal, now.wal) else { return Scan(Doubt::NoFrames) };
-    if then.position.salts != wal.position.salts {
-        if !is_next_generation(&then.position, &wal.position) {
+}
+
+/// What two moments of a WAL tell; `same_times` if the database file was not written to.
+fn by_wal(then: &WalMoment, now: &WalMoment, same_times: bool) -> Continuation {
+    use Continuation::{Frames, Restart, Scan, Unchanged};
+    if then.position.salts != now.position.salts {
+        if !is_next_generation(&then.position, &now.position) {
             return Scan(Doubt::Restarted);
         }
         // The restart tells that what was missing then is in the file now.
-        let complete = then.backfilled >= then.position.frames;
-        if !same_file && complete && wal.backfilled == 0 {
+        if !same_times && then.is_complete() && now.backfilled == 0 {
             return Scan(Doubt::Written);
         }
-        return Restart(then);
+        return Restart(*then);
     }
-    if then.position.frames > wal.position.frames {
+    if then.position.frames > now.position.frames {
         return Scan(Doubt::Rewritten);
     }
-    if !same_file && wal.backfilled <= then.backfilled {
+    if !same_times && now.backfilled <= then.backfilled {
         return Scan(Doubt::Written);
     }
-    if then.position.frames < wal.position.frames {
-        return Frames(then);
+    if then.position.frames < now.position.frames {
+        return Frames(*then);
     }
-    if then.position.checksum != wal.position.checksum {
+    if then.position.checksum != now.position.checksum {
         return Scan(Doubt::Rewritten);
     }
-    if !same_file && !same_index(&then, &wal, 0) {
+    if !same_times && !same_index(then, now, 0) {
         return Scan(Doubt::Reopened);
     }
     Unchanged
@@ -414,13 +438,53 @@ mod tests {
         now.wal.as_mut().unwrap().backfilled = 2;
         assert_eq!(continues(&complete, &now), Restart(complete.wal.unwrap()));
         let empty = Moment { wal: None, ..wal() };
-        assert_eq!(continues(&empty, &empty), Scan(Doubt::NoFrames));
+        assert_eq!(continues(&empty, &wal()), Scan(Doubt::NoFrames));
         // An index that never had a commit looks like any new one.
         let idle = Moment { wal: Some(WalMoment { commits: 0, ..WAL }), ..wal() };
         let mut now = idle;
         assert_eq!(continues(&idle, &now), Unchanged);
         checkpointed(&mut now);
         assert_eq!(continues(&idle, &now), Scan(Doubt::Reopened));
+    }
+
+    #[test]
+    fn at_rest() {
+        use Continuation::{Frames, Restart, Rested, Scan, Unchanged};
+        let empty = Moment { wal: None, settled: true, ..wal() };
+        let complete = WalMoment { backfilled: 20, ..WAL };
+        let checkpointed = Moment { wal: Some(complete), ..empty };
+        let mut other_wal = wal();
+        position(&mut other_wal).salts = [9; 8];
+        let mut restarted_wal = checkpointed;
+        restarted(&mut restarted_wal, 3);
+        for earlier in [empty, checkpointed] {
+            assert_eq!(continues(&earlier, &empty), Unchanged);
+            assert_eq!(continues(&earlier, &other_wal), Rested);
+            assert_eq!(continues(&earlier, &restarted_wal), Rested);
+            let changes: [Change; 2] =
+                [|now| now.file.changed_ns += 1, |now| now.change_counter += 1];
+            for change in changes {
+                for mut now in [empty, other_wal] {
+                    change(&mut now);
+                    assert!(matches!(continues(&earlier, &now), Scan(_)), "{now:?}");
+                }
+            }
+        }
+        let unsettled = |moment| Moment { settled: false, ..moment };
+        assert_eq!(continues(&unsettled(empty), &empty), Scan(Doubt::Unsettled));
+        assert_eq!(continues(&unsettled(empty), &other_wal), Scan(Doubt::NoFrames));
+        assert_eq!(continues(&unsettled(checkpointed), &empty), Scan(Doubt::NoFrames));
+        assert_eq!(continues(&unsettled(checkpointed), &restarted_wal), Restart(complete));
+        // Fewer frames to look at.
+        let mut longer = checkpointed;
+        position(&mut longer).frames += 5;
+        assert_eq!(continues(&checkpointed, &longer), Frames(complete));
+        assert_eq!(continues(&checkpointed, &checkpointed), Unchanged);
+        // A frame that was not in the file may be gone with the WAL.
+        let partial = Moment { settled: true, ..wal() };
+        for now in [empty, other_wal] {
+            assert!(matches!(continues(&partial, &now), Scan(_)), "{now:?}");
+        }
     }
 
     #[test]

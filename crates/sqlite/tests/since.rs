@@ -247,6 +247,11 @@ fn sizes_that_change_within_one_interval() {
     }
 }
 
+/// As if the file had been left alone for two seconds before the last capture.
+fn settle(follower: &mut Follower) {
+    follower.moment.as_mut().unwrap().settled = true;
+}
+
 #[test]
 fn closed_reopened_and_switched() {
     if skipped() {
@@ -255,10 +260,36 @@ fn closed_reopened_and_switched() {
     let (place, mut application, mut follower) = at_work();
     assert!(application.finish());
     assert_eq!(follower.capture(&place.database), Way::Scan(Doubt::NoFrames));
-    assert_eq!(follower.capture(&place.database), Way::Scan(Doubt::NoFrames));
+    // The times of the file are too young to tell.
+    assert_eq!(follower.capture(&place.database), Way::Scan(Doubt::Unsettled));
+    settle(&mut follower);
+    assert_eq!(follower.capture(&place.database), Way::Nothing);
+    settle(&mut follower);
+    application = Tool::application(&place.database);
+    application.run("SELECT count(*) FROM t");
+    assert_eq!(follower.capture(&place.database), Way::Nothing);
+    settle(&mut follower);
+    application.run(CHANGE);
+    assert!(application.finish());
+    assert_eq!(follower.capture(&place.database), Way::Scan(Doubt::Written));
+    settle(&mut follower);
     application = Tool::application(&place.database);
     application.run(CHANGE);
-    assert_eq!(follower.capture(&place.database), Way::Scan(Doubt::NoFrames));
+    application.run(CHANGE);
+    assert!(matches!(follower.capture(&place.database), Way::Wal(1..8, 1..8)));
+    application.run("PRAGMA wal_checkpoint");
+    assert_eq!(follower.capture(&place.database), Way::Nothing);
+    // The log begins anew, and nothing of the former one is left to prove where that ended.
+    settle(&mut follower);
+    application.run(CHANGE);
+    assert!(matches!(follower.capture(&place.database), Way::Wal(1..8, 1..8)));
+    application.run("PRAGMA wal_checkpoint");
+    assert_eq!(follower.capture(&place.database), Way::Nothing);
+    // All frames are in the file, and nothing is left to do when it is closed.
+    settle(&mut follower);
+    assert!(application.finish());
+    assert_eq!(follower.capture(&place.database), Way::Nothing);
+    application = Tool::application(&place.database);
     application.run("PRAGMA journal_mode=delete");
     assert_eq!(follower.capture(&place.database), Way::Scan(Doubt::JournalMode));
     application.run("PRAGMA journal_mode=wal");
@@ -384,7 +415,6 @@ fn a_rollback_journal_database_is_read_again_once_it_was_written_to() {
     let (place, writer) = Place::with("CREATE TABLE t(x); INSERT INTO t VALUES (1)");
     let mut follower = Follower::begin(&place.database);
     assert_eq!(follower.capture(&place.database), Way::Scan(Doubt::Unsettled));
-    let settle = |follower: &mut Follower| follower.moment.as_mut().unwrap().settled = true;
     settle(&mut follower);
     assert_eq!(follower.capture(&place.database), Way::Nothing);
     settle(&mut follower);

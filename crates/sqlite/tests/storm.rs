@@ -5,7 +5,7 @@
 mod common;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use common::{
     ACCOUNTS, BALANCE, Place, Reader, Tool, assert_same, bank, base, bytes, naive_checksum,
@@ -53,7 +53,8 @@ impl Captures {
 
     /// What is found from the former moment on is what the scan found.
     fn follow(&mut self, pinned: &Pin, array: &PageArray, found: &Changes, place: &Place) {
-        let earlier = self.moment.replace(*pinned.moment().unwrap()).unwrap();
+        let now = settled_by_ticks(*pinned.moment().unwrap());
+        let earlier = self.moment.replace(now).unwrap();
         match since(pinned, &earlier).unwrap() {
             Since::Nothing => assert!(found.none()),
             Since::Pages { image, pages } => {
@@ -67,6 +68,13 @@ impl Captures {
         }
         self.followed += 1;
     }
+}
+
+/// Here file times have steps of ten milliseconds at most, and the pin keeps the file as it is.
+fn settled_by_ticks(moment: Moment) -> Moment {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let written = moment.file.modified_ns.max(moment.file.changed_ns);
+    Moment { settled: now.as_nanos() > u128::from(written.unsigned_abs()) + 20_000_000, ..moment }
 }
 
 fn check_image(image: &[u8], path: &Path) {
