@@ -4,79 +4,31 @@
 
 mod common;
 
-use std::io::{Read, Write};
-use std::ops::Range;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use common::{Machine, assert_clean, backup_app, restored};
-use lifeboat_storage::{Child, Entry, Key, Result, Storage, Upload};
+use lifeboat_storage::testing::{Meddle, Meddling};
+use lifeboat_storage::{Key, Result, Storage, Upload};
 
 /// When a pin is written, what it pins is gone the moment before: the end of the chain of the
 /// lineage, as a prune would begin.
-#[derive(Debug)]
 struct Pruned(Arc<dyn Storage>);
 
-struct PrunedUpload {
-    inner: Box<dyn Upload>,
-    storage: Arc<dyn Storage>,
-}
-
-impl Storage for Pruned {
-    fn location(&self) -> String {
-        self.0.location()
+impl Meddle for Pruned {
+    fn inner(&self) -> &dyn Storage {
+        &self.0
     }
 
-    fn begin(&self) -> Result<Box<dyn Upload>> {
-        Ok(Box::new(PrunedUpload { inner: self.0.begin()?, storage: self.0.clone() }))
-    }
-
-    fn read(&self, key: &Key, range: Option<Range<u64>>) -> Result<Box<dyn Read + Send>> {
-        self.0.read(key, range)
-    }
-
-    fn stat(&self, key: &Key) -> Result<Option<Entry>> {
-        self.0.stat(key)
-    }
-
-    fn list(&self, directory: Option<&Key>) -> Result<Vec<Entry>> {
-        self.0.list(directory)
-    }
-
-    fn list_names(&self, directory: Option<&Key>) -> Result<Vec<Child>> {
-        self.0.list_names(directory)
-    }
-
-    fn remove(&self, key: &Key) -> Result<bool> {
-        self.0.remove(key)
-    }
-}
-
-impl Write for PrunedUpload {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.inner.write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.inner.flush()
-    }
-}
-
-impl Upload for PrunedUpload {
-    fn set_modified(&mut self, modified: SystemTime) {
-        self.inner.set_modified(modified);
-    }
-
-    fn publish(self: Box<Self>, key: &Key) -> Result<()> {
+    fn publish(&self, upload: Box<dyn Upload>, key: &Key) -> Result<()> {
         if let Some((lineage, _)) = key.as_str().split_once("/pins/") {
-            let files = self.storage.list(Some(&lineage.parse()?))?;
+            let files = self.0.list(Some(&lineage.parse()?))?;
             let last = files
                 .iter()
                 .filter(|entry| entry.key.as_str().contains("/ltx/0/"))
                 .max_by_key(|entry| entry.key.clone());
-            self.storage.remove(&last.unwrap().key)?;
+            self.0.remove(&last.unwrap().key)?;
         }
-        self.inner.publish(key)
+        upload.publish(key)
     }
 }
 
@@ -90,7 +42,8 @@ fn a_backup_whose_chain_was_taken_away_is_none() {
     let second = backup_app(&context).unwrap().manifest.id.to_string();
     let then = machine.bytes();
     machine.change(2);
-    let between = machine.context().with_storage_between(|storage| Arc::new(Pruned(storage)));
+    let between =
+        machine.context().with_storage_between(|storage| Arc::new(Meddling::new(Pruned(storage))));
     let error = backup_app(&between).unwrap_err();
     assert!(error.to_string().contains("cannot be restored"), "{error}");
 

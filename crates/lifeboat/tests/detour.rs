@@ -15,8 +15,8 @@ use common::{Machine, back_up, back_up_base, backup_app, objects_below, restored
 use lifeboat::{CheckOptions, Error, Note, Progress, Selection, Silent, Time, check, dump};
 use lifeboat_ltx::{Encoder, Header, PageSize, Txid};
 use lifeboat_repository::{DatabaseAddress, LtxName};
-use lifeboat_storage::testing::{Fault, FaultKind, Faulty, Operation};
-use lifeboat_storage::{Child, Entry, Key, Result as StorageResult, Storage, Upload};
+use lifeboat_storage::testing::{Fault, FaultKind, Faulty, Meddle, Meddling, Operation};
+use lifeboat_storage::{Key, Result as StorageResult, Storage};
 
 thread_local! {
     static FAULTY: RefCell<Option<Faulty<Arc<dyn Storage>>>> = const { RefCell::new(None) };
@@ -233,14 +233,17 @@ thread_local! {
 }
 
 fn pruned(storage: Arc<dyn Storage>) -> Arc<dyn Storage> {
-    Arc::new(Pruned(storage))
+    Arc::new(Meddling::new(Pruned(storage)))
 }
 
 /// Removes the delta of [`MERGE`] when it is opened, and brings the base that replaces it.
-#[derive(Debug)]
 struct Pruned(Arc<dyn Storage>);
 
-impl Storage for Pruned {
+impl Meddle for Pruned {
+    fn inner(&self) -> &dyn Storage {
+        &self.0
+    }
+
     fn read(&self, key: &Key, range: Option<Range<u64>>) -> StorageResult<Box<dyn Read + Send>> {
         let merge = MERGE
             .with_borrow_mut(|merge| merge.take_if(|merge| merge.delta.ends_with(key.as_str())));
@@ -249,30 +252,6 @@ impl Storage for Pruned {
             fs::remove_file(delta).unwrap();
         }
         self.0.read(key, range)
-    }
-
-    fn location(&self) -> String {
-        self.0.location()
-    }
-
-    fn begin(&self) -> StorageResult<Box<dyn Upload>> {
-        self.0.begin()
-    }
-
-    fn stat(&self, key: &Key) -> StorageResult<Option<Entry>> {
-        self.0.stat(key)
-    }
-
-    fn list(&self, directory: Option<&Key>) -> StorageResult<Vec<Entry>> {
-        self.0.list(directory)
-    }
-
-    fn list_names(&self, directory: Option<&Key>) -> StorageResult<Vec<Child>> {
-        self.0.list_names(directory)
-    }
-
-    fn remove(&self, key: &Key) -> StorageResult<bool> {
-        self.0.remove(key)
     }
 }
 

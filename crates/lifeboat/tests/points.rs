@@ -6,8 +6,6 @@
 mod common;
 
 use std::fs;
-use std::io::Read;
-use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +18,8 @@ use lifeboat::{
     dump_point, parse_txid, plan_point_restore, points, ranges, restore_point,
 };
 use lifeboat_ltx::{Decoder, Encoder, PageCoding};
-use lifeboat_storage::{Child, Entry, Key, Result as StorageResult, Storage, Upload};
+use lifeboat_storage::testing::{Meddle, Meddling};
+use lifeboat_storage::{Entry, Key, Result as StorageResult, Storage};
 
 /// A machine with points in its default repository, each of a backup; the oldest first.
 struct World {
@@ -279,37 +278,23 @@ fn a_missing_file_is_no_silent_step_back() {
 fn a_listing_in_the_middle_of_uploads_is_made_again() {
     let world = World::new(4);
     world.forget_backups();
-    let context = world
-        .machine
-        .context()
-        .with_storage_between(|inner| Arc::new(Late { inner, listed: AtomicU32::new(0) }));
+    let context = world.machine.context().with_storage_between(|inner| {
+        Arc::new(Meddling::new(Late { inner, listed: AtomicU32::new(0) }))
+    });
     let opened = context.open_repository().unwrap();
     world.assert_comes_back(&opened, 3, PointChoice::Newest);
     assert_eq!(listed(&context)[0].1.len(), 4);
 }
 
 /// A storage whose first listing with LTX files lacks the third.
-#[derive(Debug)]
 struct Late {
     inner: Arc<dyn Storage>,
     listed: AtomicU32,
 }
 
-impl Storage for Late {
-    fn location(&self) -> String {
-        self.inner.location()
-    }
-
-    fn begin(&self) -> StorageResult<Box<dyn Upload>> {
-        self.inner.begin()
-    }
-
-    fn read(&self, key: &Key, range: Option<Range<u64>>) -> StorageResult<Box<dyn Read + Send>> {
-        self.inner.read(key, range)
-    }
-
-    fn stat(&self, key: &Key) -> StorageResult<Option<Entry>> {
-        self.inner.stat(key)
+impl Meddle for Late {
+    fn inner(&self) -> &dyn Storage {
+        &self.inner
     }
 
     fn list(&self, directory: Option<&Key>) -> StorageResult<Vec<Entry>> {
@@ -319,14 +304,6 @@ impl Storage for Late {
             entries.retain(|entry| !third(entry));
         }
         Ok(entries)
-    }
-
-    fn list_names(&self, directory: Option<&Key>) -> StorageResult<Vec<Child>> {
-        self.inner.list_names(directory)
-    }
-
-    fn remove(&self, key: &Key) -> StorageResult<bool> {
-        self.inner.remove(key)
     }
 }
 

@@ -5,16 +5,17 @@
 
 mod common;
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use common::{Machine, assert_clean, content, restored};
 use lifeboat::{
     BackupRequest, Event, Events, ReplicateRequest, Request, Silent, Stop, backup, replicate,
 };
+use lifeboat_storage::testing::{Meddle, Meddling};
 use lifeboat_storage::{Child, Entry, Error, Key, Result, Storage, Upload};
 
 /// Of so many operations one fails; of so many publications one comes through and says that it failed.
@@ -25,10 +26,7 @@ static STORMY: AtomicBool = AtomicBool::new(false);
 static OPERATIONS: AtomicUsize = AtomicUsize::new(0);
 static PUBLISHED: AtomicUsize = AtomicUsize::new(0);
 
-#[derive(Debug)]
 struct Unreliable(Arc<dyn Storage>);
-
-struct Denying(Box<dyn Upload>);
 
 fn failure(operation: &'static str) -> Error {
     let source = io::Error::other("injected fault");
@@ -43,14 +41,21 @@ fn pass(operation: &'static str) -> Result<()> {
     if fails { Err(failure(operation)) } else { Ok(()) }
 }
 
-impl Storage for Unreliable {
-    fn location(&self) -> String {
-        self.0.location()
+impl Meddle for Unreliable {
+    fn inner(&self) -> &dyn Storage {
+        &self.0
     }
 
     fn begin(&self) -> Result<Box<dyn Upload>> {
         pass("begin")?;
-        Ok(Box::new(Denying(self.0.begin()?)))
+        self.0.begin()
+    }
+
+    fn publish(&self, upload: Box<dyn Upload>, key: &Key) -> Result<()> {
+        upload.publish(key)?;
+        let number = PUBLISHED.fetch_add(1, Ordering::Relaxed);
+        let denied = STORMY.load(Ordering::Relaxed) && number.is_multiple_of(DENIED);
+        if denied { Err(failure("publish")) } else { Ok(()) }
     }
 
     fn read(&self, key: &Key, range: Option<Range<u64>>) -> Result<Box<dyn Read + Send>> {
@@ -79,29 +84,6 @@ impl Storage for Unreliable {
     }
 }
 
-impl Write for Denying {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
-}
-
-impl Upload for Denying {
-    fn set_modified(&mut self, modified: SystemTime) {
-        self.0.set_modified(modified);
-    }
-
-    fn publish(self: Box<Self>, key: &Key) -> Result<()> {
-        self.0.publish(key)?;
-        let number = PUBLISHED.fetch_add(1, Ordering::Relaxed);
-        let denied = STORMY.load(Ordering::Relaxed) && number.is_multiple_of(DENIED);
-        if denied { Err(failure("publish")) } else { Ok(()) }
-    }
-}
-
 #[derive(Default)]
 struct Told {
     captured: AtomicUsize,
@@ -124,7 +106,9 @@ fn what_is_captured_gets_through() {
     machine.create("wal", 20);
     let sources = Request { sources: vec!["app.db".to_owned()] };
     let request = BackupRequest { sources: sources.clone(), ..BackupRequest::default() };
-    let context = machine.context().with_storage_between(|storage| Arc::new(Unreliable(storage)));
+    let context = machine
+        .context()
+        .with_storage_between(|storage| Arc::new(Meddling::new(Unreliable(storage))));
     backup(&context, &request, &Silent).unwrap();
     let interval = Some(Duration::from_millis(20));
     let replication = ReplicateRequest { sources, interval, take_over: false, once: false };
