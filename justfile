@@ -26,7 +26,8 @@ bench *arguments:
 
 # The storms of writers and of kills, and random histories, this many times as long (docs/soak.md).
 soak times="20":
-    LIFEBOAT_SOAK={{ times }} cargo test --workspace --locked --test storm --test ledger --test kill --test replicate_storm --test replicate_torture --test retention_names --test retention_model -- --test-threads 1 --nocapture
+    LIFEBOAT_SOAK={{ times }} cargo test --workspace --locked --test storm --test ledger --test kill --test replicate_storm --test replicate_torture -- --test-threads 1 --nocapture
+    LIFEBOAT_SOAK={{ times }} cargo test --workspace --locked --test repository -- --nocapture retention_names retention_model forget::model
 
 # One of the fuzz targets ltx, manifest, container, names: `just fuzz ltx 600`.
 fuzz target seconds="60":

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Keep hourly backups of a growing chat database for a year, with the same rules in every tool.
+"""Back up a growing chat database for a year, hourly or less often, with the same rules in every tool.
 
 Time is simulated: lifeboat runs under faketime(1), the others are told the time of each backup. Every hour of
-the day some messages are added and some edited, at night none; after the last backup of a day each tool
-forgets by 7 daily, 4 weekly, 12 monthly, and removes what nobody needs. Prints Markdown for docs/benchmarks.md.
+the day some messages are added and some edited, at night none, when nobody backs up either; after the last
+backup of a day each tool forgets by 7 daily, 4 weekly, 12 monthly, and removes what nobody needs. The tools work
+at the same time, so what is told is their CPU time. Prints Markdown for docs/benchmarks.md.
 
 What a tool wrote is the size of every file of its repository that was not there, or was not the same, after a
 command. Changed pages are those of 4 KiB that differ from an hour before; row bytes are what the application
@@ -20,10 +21,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import chat_db
-from run import build, commit, digest, fail, figure, machine, size
+from run import build, digest, fail, figure, machine, print_versions, size
 from tools import BorgZstd, Lifeboat, Restic
 
 KEEP = {"daily": 7, "weekly": 4, "monthly": 12}
@@ -162,18 +164,20 @@ class Measured:
     def __init__(self, tool):
         self.tool = tool
         self.files, self.written = {}, 0
-        self.backup_seconds = self.cleanup_seconds = self.most_bytes = 0
+        self.backup_cpu = self.cleanup_cpu = self.most_bytes = 0
 
     def run(self, commands, column):
-        began = time.perf_counter()
         for command in commands:
-            done = subprocess.run(
-                command, env=self.tool.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-            )
-            if done.returncode != 0:
-                fail(f"{command}\nfailed:\n{done.stderr.decode(errors='replace')}")
-        setattr(self, column, getattr(self, column) + time.perf_counter() - began)
+            with tempfile.TemporaryFile() as errors:
+                process = subprocess.Popen(
+                    command, env=self.tool.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
+                )
+                _, status, usage = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+                if process.returncode != 0:
+                    errors.seek(0)
+                    raise RuntimeError(f"{command}\nfailed:\n{errors.read().decode(errors='replace')}")
+            setattr(self, column, getattr(self, column) + usage.ru_utime + usage.ru_stime)
         files = files_of(self.tool.repository)
         new = (state for path, state in files.items() if self.files.get(path) != state)
         self.written += sum(state[0] for state in new)
@@ -197,21 +201,26 @@ def simulate(root, tools, options):
     # Ahead of the real clock: what is in a repository is never from the future.
     first = datetime.datetime.now(datetime.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     first += datetime.timedelta(days=1)
-    for hour in range(24 * options.days):
-        moment = (first + datetime.timedelta(hours=hour)).strftime("%Y-%m-%d %H:%M:%S")
-        if hour % 24 in AWAKE:
+    for day in range(options.days):
+        for hour in AWAKE:
+            moment = (first + datetime.timedelta(days=day, hours=hour)).strftime("%Y-%m-%d %H:%M:%S")
             application.hour(options)
-        for one in measured:
-            if hour % 24 == 23:
-                one.run(one.tool.last_backup_at(moment, database), "cleanup_seconds")
-            else:
-                one.run(one.tool.backup_at(moment, database), "backup_seconds")
-        if hour % 24 == 23 and not options.quiet:
+            if hour == AWAKE[-1]:
+                at_once(measured, lambda one: one.run(one.tool.last_backup_at(moment, database), "cleanup_cpu"))
+            elif (hour - AWAKE[0]) % options.every == 0:
+                at_once(measured, lambda one: one.run(one.tool.backup_at(moment, database), "backup_cpu"))
+        if not options.quiet:
             grown = ", ".join(f"{one.tool.name} {size(one.bytes())}" for one in measured)
-            print(f"day {hour // 24 + 1}: {size(database.stat().st_size)}; {grown}", file=sys.stderr, flush=True)
+            print(f"day {day + 1}: {size(database.stat().st_size)}; {grown}", file=sys.stderr, flush=True)
     for one in measured:
         verify(root, one.tool, source, database)
     return application, measured, database.stat().st_size
+
+
+def at_once(measured, work):
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(work, one) for one in measured]:
+            done.result()
 
 
 def verify(root, tool, source, database):
@@ -232,7 +241,7 @@ def verify(root, tool, source, database):
 
 def table(application, measured):
     lines = [
-        "| tool | kept | at the end | files | most | written | per changed page byte | per row byte | backups s | cleanups s |",
+        "| tool | kept | at the end | files | most | written | per changed page byte | per row byte | backups CPU s | cleanups CPU s |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for one in measured:
@@ -245,8 +254,8 @@ def table(application, measured):
             size(one.written),
             figure(one.written / application.page_bytes, 2),
             figure(one.written / application.row_bytes, 2),
-            figure(one.backup_seconds, 0),
-            figure(one.cleanup_seconds, 0),
+            figure(one.backup_cpu, 0),
+            figure(one.cleanup_cpu, 0),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -255,6 +264,7 @@ def table(application, measured):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--days", type=int, default=365, help="how long [365]")
+    parser.add_argument("--every", type=int, default=1, help="back up every so many hours [1]")
     parser.add_argument("--size", type=int, default=20, help="MiB of the database at first [20]")
     parser.add_argument("--inserted", type=int, default=10, help="messages added in an hour [10]")
     parser.add_argument("--updated", type=int, default=10, help="messages edited in an hour [10]")
@@ -281,14 +291,9 @@ def main():
         application, measured, database_bytes = simulate(Path(root), tools, options)
         rows = table(application, measured)
     print(f"Machine: {machine(options.dir)}.\n")
-    for tool in tools:
-        extra = commit() if isinstance(tool, Lifeboat) and not options.lifeboat else ""
-        print(f"- {tool.name}: {tool.version()}{extra}")
-    for tool in wanted:
-        if not tool.available():
-            print(f"- {tool.name}: not measured, it is not installed")
+    print_versions(wanted, options)
     print(
-        f"\n{options.days} days of hourly backups of a database that grew from {options.size} to "
+        f"\n{options.days} days, a backup every {options.every} h by day, of a database that grew from {options.size} to "
         f"{size(database_bytes)}: {size(application.row_bytes)} in rows, "
         f"{size(application.page_bytes)} in pages. {time.monotonic() - began:,.0f} s.\n\n{rows}"
     )
