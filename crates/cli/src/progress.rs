@@ -195,6 +195,9 @@ fn describe(note: &Note) -> (String, bool) {
             ),
             true,
         ),
+        Note::SkippedSource { source } => {
+            (format!("{source}: left out, its before hook said that now is no time for it"), true)
+        }
         Note::PrivateCopy { source } => (
             format!(
                 "{source}: could not be read in place (a writer was killed, or its directory is read-only); \

@@ -9,7 +9,10 @@ use crate::capture::{CaptureOptions, capture};
 use crate::discover::find;
 use crate::error::chain;
 use crate::verify::verify;
-use crate::{ChangedBy, Context, Error, Progress, Request, Result};
+use crate::{
+    ChangedBy, Context, DatabaseTarget, Error, HookStatus, Hooked, Note, OpenRepository, Progress,
+    Request, Result,
+};
 
 /// What to back up, and how to remember it.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +51,8 @@ pub struct BackupReport {
     pub verified: bool,
     /// How it was found out what changed, for each of the databases in their order.
     pub changed_by: Vec<ChangedBy>,
+    /// Sources whose `before` hook said that now is no time for them.
+    pub skipped: Vec<String>,
 }
 
 /// A source that could not be backed up.
@@ -68,7 +73,9 @@ impl BackupReport {
 
 /// Backs up. The backup is there when this returns; sources that failed make it partial.
 ///
-/// If every source fails there is no backup, and the error is that of the first.
+/// If every source fails there is no backup, and the error is that of the first. The hooks of each source
+/// are run; those of the whole backup are for whoever calls this ([`Hooked::backup`](crate::Hooked::backup)),
+/// who may clean up as well before it ends.
 pub fn backup(
     context: &Context,
     request: &BackupRequest,
@@ -76,9 +83,8 @@ pub fn backup(
 ) -> Result<BackupReport> {
     let started = Time::now();
     let found = find(context, &request.sources, progress)?;
-    let mut failures = found.failures;
     if found.targets.is_empty() {
-        return Err(first(failures));
+        return Err(first(found.failures));
     }
     let opened = context.open_or_make_repository(progress)?;
     opened.require_writable()?;
@@ -89,23 +95,13 @@ pub fn backup(
     let id = BackupId::random();
     let options =
         CaptureOptions { rescan: request.rescan, base: request.base, take_over: request.take_over };
-    let (mut sources, mut changed_by) = (Vec::new(), Vec::new());
+    let mut taken = Taken { failures: found.failures, ..Taken::default() };
     for target in &found.targets {
-        match capture(&opened, target, id, options, progress) {
-            Ok((source, by)) => {
-                let points = context.config().points_of(&source.name).cloned();
-                let source = DatabaseSource { points, ..source };
-                sources.push(Source::Database(Box::new(source)));
-                changed_by.push(by);
-            }
-            Err(error) => {
-                progress.end();
-                failures.push(SourceReport { source: target.name.clone(), error });
-            }
-        }
+        taken.take(&opened, target, id, options, progress);
     }
+    let Taken { sources, changed_by, skipped, failures } = taken;
     if sources.is_empty() {
-        return Err(first(failures));
+        return Err(if failures.is_empty() { Error::Skipped } else { first(failures) });
     }
     let manifest = Manifest {
         version: MANIFEST_VERSION,
@@ -129,7 +125,59 @@ pub fn backup(
     }
     let location = opened.repository().location();
     let name = manifest.name(opened.repository().form())?;
-    Ok(BackupReport { name, manifest, failures, location, verified: request.verify, changed_by })
+    let verified = request.verify;
+    Ok(BackupReport { name, manifest, failures, location, verified, changed_by, skipped })
+}
+
+/// What came of the sources.
+#[derive(Default)]
+struct Taken {
+    sources: Vec<Source>,
+    changed_by: Vec<ChangedBy>,
+    skipped: Vec<String>,
+    failures: Vec<SourceReport>,
+}
+
+impl Taken {
+    /// Captures a source between its hooks.
+    fn take(
+        &mut self,
+        opened: &OpenRepository<'_>,
+        target: &DatabaseTarget,
+        id: BackupId,
+        options: CaptureOptions,
+        progress: &dyn Progress,
+    ) {
+        let context = opened.context();
+        let hooked = match Hooked::source(context, target) {
+            Ok(Some(hooked)) => hooked,
+            Ok(None) => {
+                progress.note(&Note::SkippedSource { source: target.name.clone() });
+                return self.skipped.push(target.name.clone());
+            }
+            Err(error) => return self.fail(target, error),
+        };
+        match capture(opened, target, id, options, progress) {
+            Ok((source, by)) => {
+                let points = context.config().points_of(&source.name).cloned();
+                let source = DatabaseSource { points, ..source };
+                self.sources.push(Source::Database(Box::new(source)));
+                self.changed_by.push(by);
+                let failed = hooked.end(HookStatus::Success, None);
+                failed.into_iter().for_each(|error| self.fail(target, error));
+            }
+            Err(error) => {
+                progress.end();
+                let failed = hooked.end(HookStatus::Failed, Some(&error));
+                self.fail(target, error);
+                failed.into_iter().for_each(|error| self.fail(target, error));
+            }
+        }
+    }
+
+    fn fail(&mut self, target: &DatabaseTarget, error: Error) {
+        self.failures.push(SourceReport { source: target.name.clone(), error });
+    }
 }
 
 fn problem(failure: &SourceReport) -> Problem {

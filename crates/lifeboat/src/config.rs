@@ -1,6 +1,7 @@
 //! `lifeboat.toml`.
 
 mod expand;
+mod hooks;
 mod keys;
 mod quantity;
 
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use lifeboat_repository::{KeepRules, Ladder};
 use serde::{Deserialize, Serialize};
 
+pub use self::hooks::{CommandLine, HooksConfig};
 pub use self::quantity::{ByteLimit, Interval};
 
 use crate::credential::KeySource;
@@ -32,6 +34,9 @@ pub struct Config {
     /// How long points in time stay.
     #[serde(default, skip_serializing_if = "PointsConfig::is_default")]
     pub points: PointsConfig,
+    /// What is run around each backup.
+    #[serde(default, skip_serializing_if = "HooksConfig::is_default")]
+    pub hooks: HooksConfig,
     /// Types of backups by name.
     #[serde(default, rename = "type", skip_serializing_if = "BTreeMap::is_empty")]
     pub types: BTreeMap<String, TypeConfig>,
@@ -91,6 +96,9 @@ pub struct DatabaseConfig {
     /// In which backups it stays; before the rules of the repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<KeepRules>,
+    /// What is run around its part of each backup.
+    #[serde(default, skip_serializing_if = "HooksConfig::is_default")]
+    pub hooks: HooksConfig,
 }
 
 /// `[points]`
@@ -184,6 +192,11 @@ impl Config {
         own.or(self.points.ladder.as_ref())
     }
 
+    /// Whether nothing is to be run around backups.
+    pub fn hooks_are_none(&self) -> bool {
+        self.hooks.is_default() && self.databases.values().all(|one| one.hooks.is_default())
+    }
+
     /// Reads the text of a configuration; the error says what is wrong and where.
     pub fn parse(text: &str, environment: &Environment) -> Result<Self, ConfigProblem> {
         let in_text = |error: &toml::de::Error| ConfigProblem {
@@ -214,7 +227,7 @@ fn line_of(text: &str, error: &toml::de::Error) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Config, ConfigProblem};
+    use super::{CommandLine, Config, ConfigProblem};
     use crate::{Environment, Limit};
 
     fn parse(text: &str) -> Result<Config, ConfigProblem> {
@@ -258,6 +271,18 @@ mod tests {
         assert_eq!((horizon("main"), horizon("other")), (3600, 3 * 86_400));
         let text = toml::to_string(&config).unwrap();
         assert_eq!(parse(&text).unwrap(), config, "{text}");
+        let config = parse(
+            "[hooks]\nbefore = 'mount /mnt'\ntimeout = '30s'\n[database.main]\npath = '/app.db'\n\
+             hooks = { after = ['systemctl', 'start', 'app'], on-failure = 'mail $USER' }\n",
+        )
+        .unwrap();
+        assert_eq!(config.hooks.before, Some(CommandLine::Shell("mount /mnt".to_owned())));
+        assert_eq!(
+            config.databases["main"].hooks.after.as_ref().unwrap().to_string(),
+            "systemctl start app"
+        );
+        let text = toml::to_string(&config).unwrap();
+        assert_eq!(parse(&text).unwrap(), config, "{text}");
     }
 
     #[test]
@@ -276,7 +301,7 @@ mod tests {
             (
                 "\n[database.a]\nfoo = 1",
                 3,
-                "unknown key `database.a.foo`; valid keys are `path`, `replicate`, `points`, `keep`",
+                "unknown key `database.a.foo`; valid keys are `path`, `replicate`, `points`, `keep`, `hooks`",
             ),
             ("\n[database.a]\n", 2, "missing field `path`"),
             ("[database.a]\npath = 7", 2, "invalid type: integer `7`, expected a string"),
@@ -310,6 +335,14 @@ mod tests {
             ),
             ("[points]\nladers = []", 2, "unknown key `points.laders`; did you mean `ladder`?"),
             ("points = 5", 1, "`points` must be a table"),
+            ("[hooks]\nafer = 'true'", 2, "unknown key `hooks.afer`; did you mean `after`?"),
+            (
+                "[database.a]\npath = 'x'\nhooks = { before = 5 }",
+                3,
+                "`database.a.hooks.before` must be a command: \"systemctl stop app\"",
+            ),
+            ("[hooks]\nafter = []", 2, "`hooks.after` must be a command: "),
+            ("[hooks]\ntimeout = '5'", 2, "expected a time like 1s or 5m"),
             ("[type.full]\nkep = 'all'", 2, "unknown key `type.full.kep`; did you mean `keep`?"),
             (
                 "[database.a]\npath = 'x'\nkeep = { daily = -1 }",

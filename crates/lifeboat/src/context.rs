@@ -12,6 +12,7 @@ use lifeboat_storage::Storage;
 
 pub(crate) use self::choice::{Access, Chosen};
 use crate::credential::KeySource;
+use crate::hooks::PendingHooks;
 use crate::opened::OpenRepository;
 use crate::replicate::Pace;
 use crate::state::{Host, StateDirectory, hostname};
@@ -44,6 +45,7 @@ pub struct Context {
     part_bytes: Option<u64>,
     /// When passes are made; for tests.
     pace: Pace,
+    pending_hooks: PendingHooks,
 }
 
 /// What tests put between the application and its storage.
@@ -79,7 +81,18 @@ impl Context {
         host: Host,
     ) -> Self {
         let (between, part_bytes, pace) = (None, None, Pace::default());
-        Self { environment, config, state, host, overrides, between, part_bytes, pace }
+        let pending_hooks = PendingHooks::default();
+        Self {
+            environment,
+            config,
+            state,
+            host,
+            overrides,
+            between,
+            part_bytes,
+            pace,
+            pending_hooks,
+        }
     }
 
     /// Puts something between the application and every storage it opens. For tests, which need a
@@ -122,9 +135,12 @@ impl Context {
 
     /// How long the points of a database of this host stay.
     pub(crate) fn ladder_of(&self, database: &str) -> Ladder {
-        let own =
-            self.config().databases.get(database).and_then(|database| database.points.as_ref());
-        own.or(self.config().points.ladder.as_ref()).cloned().unwrap_or_default()
+        self.config().points_of(database).cloned().unwrap_or_default()
+    }
+
+    /// The `after` hooks that are still to run: whoever ends the program early runs them.
+    pub fn pending_hooks(&self) -> &PendingHooks {
+        &self.pending_hooks
     }
 
     pub(crate) fn part_bytes(&self) -> Option<u64> {

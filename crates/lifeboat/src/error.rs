@@ -100,6 +100,19 @@ pub enum Error {
         /// What happened.
         problem: String,
     },
+    /// A command that is to be run around a backup failed.
+    #[error("the {hook} failed: {command:?}: {problem}")]
+    Hook {
+        /// Which.
+        hook: String,
+        /// The command as configured.
+        command: String,
+        /// What happened.
+        problem: String,
+    },
+    /// The `before` hook of every source said that now is no time for a backup of it.
+    #[error("nothing was backed up: hooks said that now is no time for it")]
+    Skipped,
     /// A password was given for a repository that is not encrypted.
     #[error("repository {location} is not encrypted (form litestream), but a password was given")]
     NotEncrypted {

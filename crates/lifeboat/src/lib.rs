@@ -62,6 +62,7 @@ mod error;
 mod fill;
 mod follow;
 mod forget;
+mod hooks;
 mod key;
 mod ladders;
 mod lease;
@@ -112,8 +113,8 @@ pub use backups::{BackupEntry, backup_names, backups};
 pub use changed_by::ChangedBy;
 pub use check::check;
 pub use config::{
-    ByteLimit, Config, ConfigFile, ConfigProblem, DatabaseConfig, Interval, PointsConfig,
-    ReplicateConfig, RepositoryConfig, TypeConfig,
+    ByteLimit, CommandLine, Config, ConfigFile, ConfigProblem, DatabaseConfig, HooksConfig,
+    Interval, PointsConfig, ReplicateConfig, RepositoryConfig, TypeConfig,
 };
 pub use context::{Context, Overrides};
 pub use credential::KeySource;
@@ -131,6 +132,7 @@ pub use follow::{
     FollowEnd, FollowEvent, FollowPoint, FollowReport, FollowRequest, Rewrite, follow,
 };
 pub use forget::{ForgetGroup, ForgetPlan, ForgetRequest, ForgetVerdict, forget, plan_forget};
+pub use hooks::{HookStatus, Hooked, PendingHooks};
 pub use key::{
     Acceptable, Acceptance, ChangedHost, ChangedRecipient, KeptPassword, KeyList, NewKey,
     PasswordChange, PinnedHost, Removal, Rotation, accept, add_key, change_password, keys,

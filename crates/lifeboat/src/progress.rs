@@ -78,6 +78,11 @@ pub enum Note {
         /// What the other host calls itself.
         from: String,
     },
+    /// The `before` hook of a source said that now is no time for it.
+    SkippedSource {
+        /// The source's name.
+        source: String,
+    },
     /// The database could not be read in place; a private copy was made, nothing was changed.
     PrivateCopy {
         /// The database's name.

@@ -1,15 +1,17 @@
 //! `lifeboat backup`
 
 use lifeboat::{
-    BackupReport, BackupRequest, CleanupReport, DatabaseSource, Error, Request, backup, cleanup,
-    discover,
+    BackupReport, BackupRequest, CleanupReport, DatabaseSource, Error, HookStatus, Hooked,
+    PendingHooks, Request, backup, cleanup, discover,
 };
 use serde_json::json;
+use signal_hook::low_level::emulate_default_handler;
 
 use super::{Session, forget, merges, prune};
 use crate::arguments::BackupArguments;
 use crate::exit::{self, Exit};
 use crate::output::{self, size, table};
+use crate::stop;
 
 pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result<Exit, Error> {
     let sources = Request { sources: arguments.sources.clone() };
@@ -26,7 +28,55 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result<Exit
         rescan: arguments.rescan,
         take_over: arguments.take_over,
     };
-    let report = backup(&session.context, &request, &session.progress)?;
+    let context = &session.context;
+    if !context.config().hooks_are_none() {
+        interruptible(context.pending_hooks().clone(), session.global.json)?;
+    }
+    let Some(hooked) = Hooked::backup(context)? else { return skipped(session) };
+    let done = work(session, arguments, &request);
+    let (status, error) = match &done {
+        Ok(Exit::Ok) => (HookStatus::Success, None),
+        Ok(_) => (HookStatus::Partial, None),
+        Err(Error::Skipped) => (HookStatus::Success, None),
+        Err(error) => (HookStatus::Failed, Some(error)),
+    };
+    let failed = hooked.end(status, error);
+    for error in &failed {
+        output::error(error, exit::of_error(error), session.global.json);
+    }
+    match done {
+        Err(Error::Skipped) => skipped(session),
+        Ok(Exit::Ok) if !failed.is_empty() => Ok(Exit::Partial),
+        done => done,
+    }
+}
+
+/// The first SIGINT or SIGTERM runs what `before` hooks make necessary, and then ends the program.
+fn interruptible(pending: PendingHooks, json: bool) -> Result<(), Error> {
+    stop::call_on_signal(move |signal| {
+        for error in pending.interrupt() {
+            output::error(&error, Exit::Interrupted, json);
+        }
+        drop(emulate_default_handler(signal));
+    })
+}
+
+fn skipped(session: &Session) -> Result<Exit, Error> {
+    if session.global.json {
+        output::json(&json!({ "message_type": "skipped" }))?;
+    } else {
+        session.say("nothing was backed up: the before hook said that now is no time for it")?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// The backup and, if it is asked for, the cleanup.
+fn work(
+    session: &Session,
+    arguments: &BackupArguments,
+    request: &BackupRequest,
+) -> Result<Exit, Error> {
+    let report = backup(&session.context, request, &session.progress)?;
     for failure in &report.failures {
         output::error(&failure.error, exit::of_error(&failure.error), session.global.json);
     }
@@ -143,6 +193,7 @@ fn summary(report: &BackupReport) -> serde_json::Value {
         "verified": report.verified,
         "partial": !report.failures.is_empty(),
         "problems": manifest.problems,
+        "skipped": report.skipped,
         "sources": sources,
     })
 }

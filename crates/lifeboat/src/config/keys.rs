@@ -3,12 +3,13 @@
 use lifeboat_repository::BackupType;
 use toml::{Table, Value};
 
-const TOP: &[&str] = &["host", "repository", "replicate", "points", "type", "database"];
+const TOP: &[&str] = &["host", "repository", "replicate", "points", "hooks", "type", "database"];
 const REPOSITORY: &[&str] =
     &["url", "password-file", "password-command", "identity-file", "recipient", "keep", "interval"];
 const REPLICATE: &[&str] = &["interval", "idle", "wal-limit", "spool-limit"];
 const POINTS: &[&str] = &["ladder"];
-const DATABASE: &[&str] = &["path", "replicate", "points", "keep"];
+const HOOKS: &[&str] = &["before", "after", "on-failure", "timeout"];
+const DATABASE: &[&str] = &["path", "replicate", "points", "keep", "hooks"];
 const TYPE: &[&str] = &["keep"];
 const KEEP: &[&str] = &[
     "last",
@@ -36,6 +37,7 @@ pub(super) fn check(table: &Table) -> Result<(), String> {
             Some(_) => return Err(format!("`{name}` must be a table")),
         }
     }
+    check_hooks(table, "")?;
     for (kind, keys) in [("repository", REPOSITORY), ("type", TYPE), ("database", DATABASE)] {
         let Some(named) = table.get(kind) else { continue };
         let Value::Table(named) = named else { return Err(format!("`{kind}` must be a table")) };
@@ -48,6 +50,7 @@ pub(super) fn check(table: &Table) -> Result<(), String> {
             if kind == "type" {
                 name.parse::<BackupType>().map_err(|error| format!("[{path}]: {error}"))?;
             }
+            check_hooks(entry, &format!("{path}."))?;
             match entry.get("keep") {
                 None => {}
                 Some(Value::Table(keep)) => check_keys(keep, &format!("{path}.keep."), KEEP)?,
@@ -57,6 +60,27 @@ pub(super) fn check(table: &Table) -> Result<(), String> {
                     return Err(format!("`{path}.keep` must be rules: {forms}"));
                 }
             }
+        }
+    }
+    Ok(())
+}
+
+/// Checks the `hooks` of a table.
+fn check_hooks(table: &Table, prefix: &str) -> Result<(), String> {
+    let Some(hooks) = table.get("hooks") else { return Ok(()) };
+    let prefix = format!("{prefix}hooks");
+    let Value::Table(hooks) = hooks else { return Err(format!("`{prefix}` must be a table")) };
+    check_keys(hooks, &format!("{prefix}."), HOOKS)?;
+    let is_command = |value: &Value| match value {
+        Value::String(text) => !text.trim().is_empty(),
+        Value::Array(words) => !words.is_empty() && words.iter().all(Value::is_str),
+        _ => false,
+    };
+    for (name, value) in hooks.iter().filter(|(name, _)| *name != "timeout") {
+        if !is_command(value) {
+            let forms =
+                "\"systemctl stop app\" for the shell, or [\"systemctl\", \"stop\", \"app\"]";
+            return Err(format!("`{prefix}.{name}` must be a command: {forms}"));
         }
     }
     Ok(())

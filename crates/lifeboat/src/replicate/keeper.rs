@@ -183,6 +183,7 @@ impl<'a> Keeper<'a> {
         }
         self.release(database)
     }
+
     /// Lets go of what no merge is made of any more.
     fn release(&self, database: &mut Database) -> Result<()> {
         let (captures, merges) = database.merged(self.repositories);
