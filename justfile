@@ -10,7 +10,7 @@ check:
 
 # All tests. Tests against age, zstd and other tools are skipped where the tool is missing.
 test:
-    cargo test --workspace --locked
+    cargo test --workspace --locked --no-fail-fast
 
 # Formatting and clippy, as CI wants them.
 lint:

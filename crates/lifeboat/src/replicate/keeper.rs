@@ -14,7 +14,8 @@
 //! sound, and then for the grace period.
 //!
 //! *Passes.* Now and then everything is looked at: what was missed is merged, what nobody needs is announced and
-//! removed, and a base is asked for where one is due.
+//! removed, and a base is asked for where one is due. Of a database that nobody writes to any more this is done
+//! when its last points are too old for a rung, and while something waits for its removal.
 //!
 //! Captures go first: while more than a few wait for a repository, it gets no merges. What fails is told,
 //! tried again, and never stops a capture or an upload.
@@ -81,7 +82,7 @@ impl<'a> Keeper<'a> {
                 self.merge_due(&mut work, database, repository);
                 continue;
             }
-            work.begin_passes(Instant::now(), self.pace.every);
+            work.begin_passes(Time::now(), Instant::now(), self.pace.every);
             if let Some((database, repository)) = work.passes.pop_front() {
                 self.pass_due(&mut work, database, repository);
             }
@@ -172,6 +173,8 @@ impl<'a> Keeper<'a> {
             };
             let sent_bytes = send(opened, way, kept, merge.name, &plain)?;
             way.rungs.add_merge(merge.name);
+            // Only a pass announces what it takes the place of.
+            way.written = true;
             let (name, files) = (merge.name, merge.inputs.len());
             let news = KeeperNews::Merged { name, files, sent_bytes };
             self.tell(kept.database, repository, news);

@@ -31,7 +31,7 @@ impl Keeper<'_> {
             Err(error) => return self.tell(number, repository, KeeperNews::Failing(error)),
         };
         let Some(way) = database.ways.get_mut(&repository) else { return };
-        way.learn(found.names);
+        way.learn(found.names, &database.kept.ladder);
         // What was announced must be looked at again, though nothing is written any more.
         way.written = found.pass.waiting_objects > 0;
         self.tell(number, repository, KeeperNews::Passed(found.pass));

@@ -26,13 +26,6 @@ pub(super) struct Rungs {
 }
 
 impl Rungs {
-    /// Of what a listing shows.
-    pub(super) fn of(names: Vec<LtxName>) -> Self {
-        let mut rungs = Self::default();
-        rungs.learn(names);
-        rungs
-    }
-
     /// What a listing shows now.
     pub(super) fn learn(&mut self, names: Vec<LtxName>) {
         (self.names, self.next) = (names, Some(Time::from_millis(i64::MIN)));
@@ -181,6 +174,12 @@ mod tests {
         Ladder::try_from(rungs).unwrap()
     }
 
+    fn of(names: Vec<LtxName>) -> Rungs {
+        let mut rungs = Rungs::default();
+        rungs.learn(names);
+        rungs
+    }
+
     fn seconds(seconds: i64) -> Time {
         Time::from_millis(seconds * 1000)
     }
@@ -208,7 +207,7 @@ mod tests {
 
     #[test]
     fn windows_are_merged_when_they_are_closed_and_little_is_remembered() {
-        let mut rungs = Rungs::of(vec![name(9, 1, 1, 1000)]);
+        let mut rungs = of(vec![name(9, 1, 1, 1000)]);
         assert!(rungs.due().is_some_and(|due| due <= seconds(0)));
         assert_eq!(round(&mut rungs, 1001), []);
         // The window from 1000 s to 1010 s is closed at 1015 s at the latest.
@@ -242,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_repository_that_catches_up_gets_each_window_once() {
-        let mut rungs = Rungs::of(vec![name(9, 1, 1, 1000)]);
+        let mut rungs = of(vec![name(9, 1, 1, 1000)]);
         for (txid, time) in [(2, 1001), (3, 1002), (4, 1011)] {
             rungs.add(name(0, txid, txid, time), &ladder());
         }
@@ -258,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_window_is_cut_at_what_a_backup_holds() {
-        let mut rungs = Rungs::of(vec![name(9, 1, 1, 1000)]);
+        let mut rungs = of(vec![name(9, 1, 1, 1000)]);
         for txid in 2..8 {
             rungs.add(name(0, txid, txid, 1001), &ladder());
         }
@@ -270,7 +269,7 @@ mod tests {
     #[test]
     fn the_chain_goes_on_beneath_a_base() {
         let names = vec![name(9, 1, 1, 1000), name(0, 2, 2, 1001), name(0, 3, 3, 1002)];
-        let mut rungs = Rungs::of([names, vec![name(9, 1, 3, 1002)]].concat());
+        let mut rungs = of([names, vec![name(9, 1, 3, 1002)]].concat());
         assert_eq!(round(&mut rungs, 1003), []);
         rungs.add(name(0, 4, 4, 1003), &ladder());
         assert_eq!(round(&mut rungs, 1015), [(1, 2, 4)]);

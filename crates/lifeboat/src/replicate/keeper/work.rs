@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifeboat_ltx::Txid;
-use lifeboat_repository::{LineageId, LtxName, Time};
+use lifeboat_repository::{Ladder, LineageId, LtxName, Time};
 use lifeboat_storage::Storage;
 
 use super::rungs::Rungs;
@@ -45,6 +45,8 @@ pub(super) struct Way {
     waiting: Option<(usize, Instant)>,
     /// Whether there may be something to do for a pass.
     pub(super) written: bool,
+    /// When there will be, though nothing comes: when points are too old for a rung.
+    ages: Option<Time>,
     pub(super) retry: Retry,
     /// Kept open: which of its directories are durable it need find out once only.
     pub(super) outbox: Option<Arc<dyn Storage>>,
@@ -77,9 +79,9 @@ impl<'a> Work<'a> {
                 if let Some(database) = self.of(database, lineage) {
                     let recent = names.iter().map(|name| name.time.age_seconds()).min();
                     let written = recent.is_some_and(|age| age < RECENT.as_secs());
-                    let rungs = Rungs::of(names);
                     let waiting = Some((waiting, Instant::now()));
-                    let way = Way { rungs, waiting, written, ..Way::default() };
+                    let mut way = Way { waiting, written, ..Way::default() };
+                    way.learn(names, &database.kept.ladder);
                     database.ways.insert(repository, way);
                 }
             }
@@ -136,10 +138,10 @@ impl<'a> Work<'a> {
             let until = not_before.map(|until| until.saturating_duration_since(instant));
             Duration::from_millis(wait).max(until.unwrap_or_default())
         });
-        let written = self.databases.values().flat_map(|one| one.ways.values());
-        let pass = written.clone().any(|way| way.written);
-        let pass = pass.then(|| self.next_pass.saturating_duration_since(instant));
-        merges.chain(pass).min()
+        let next_pass = self.next_pass.saturating_duration_since(instant);
+        let ways = self.databases.values().flat_map(|one| one.ways.values());
+        let passes = ways.filter_map(|way| way.pass_due(now)).map(|wait| wait.max(next_pass));
+        merges.chain(passes).min()
     }
 
     /// Where a window closes, when, and not before when it is tried again.
@@ -162,15 +164,16 @@ impl<'a> Work<'a> {
         waiting
     }
 
-    /// Whether a pass is due: then what was written to since the last one is looked at.
-    pub(super) fn begin_passes(&mut self, now: Instant, every: Duration) {
-        if now < self.next_pass {
+    /// Whether passes are due: then what was written to since the last ones, or got older, is looked at.
+    pub(super) fn begin_passes(&mut self, now: Time, instant: Instant, every: Duration) {
+        if instant < self.next_pass {
             return;
         }
-        self.next_pass = now + every;
+        self.next_pass = instant + every;
         for (number, database) in &self.databases {
-            let written = database.ways.iter().filter(|(_, way)| way.written);
-            self.passes.extend(written.map(|(repository, _)| (*number, *repository)));
+            let is_due = |way: &Way| way.pass_due(now) == Some(Duration::ZERO);
+            let due = database.ways.iter().filter(|(_, way)| is_due(way));
+            self.passes.extend(due.map(|(repository, _)| (*number, *repository)));
         }
     }
 }
@@ -198,10 +201,28 @@ impl Way {
         known.map_or(0, |(waiting, _)| waiting)
     }
 
+    /// How long there is nothing to do for a pass; `None`: until something comes.
+    fn pass_due(&self, now: Time) -> Option<Duration> {
+        if self.written {
+            return Some(Duration::ZERO);
+        }
+        let wait = self.ages?.millis().saturating_sub(now.millis()).max(0);
+        Some(Duration::from_millis(wait.unsigned_abs()))
+    }
+
     /// What the repository holds, as a listing shows it.
-    pub(super) fn learn(&mut self, names: Vec<LtxName>) {
+    pub(super) fn learn(&mut self, names: Vec<LtxName>, ladder: &Ladder) {
+        let newest = names.iter().map(|name| name.time).max();
+        self.ages = newest.and_then(|newest| next_age(newest, ladder, Time::now()));
         self.rungs.learn(names);
     }
+}
+
+/// When a point is next too old for a rung.
+fn next_age(point: Time, ladder: &Ladder, now: Time) -> Option<Time> {
+    let millis = |keep: Duration| i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
+    let ends = ladder.rungs().iter().map(|rung| point.millis().saturating_add(millis(rung.keep)));
+    ends.map(|end| Time::from_millis(end.saturating_add(1))).filter(|end| *end > now).min()
 }
 
 impl Retry {
@@ -213,5 +234,23 @@ impl Retry {
 
     pub(super) fn fail(&mut self) {
         self.not_before = Some(next_try(&mut self.failures));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lifeboat_repository::{Ladder, Time};
+
+    use super::next_age;
+
+    #[test]
+    fn a_point_gets_too_old_for_one_rung_after_the_other() {
+        let ladder =
+            Ladder::try_from(vec!["all for 1m".to_owned(), "1m for 1h".to_owned()]).unwrap();
+        let at = |seconds: i64| Time::from_millis(seconds * 1000);
+        let next = |now: i64| next_age(at(100), &ladder, at(now)).map(Time::millis);
+        assert_eq!(next(100), Some(160_001));
+        assert_eq!(next(161), Some(3_700_001));
+        assert_eq!(next(3_701), None);
     }
 }
