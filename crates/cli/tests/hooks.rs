@@ -52,9 +52,10 @@ fn they_run_around_the_backup_and_each_source() {
     assert_eq!(told(&home), ["before", "before one", "after one success", "after success"]);
     // What they print is no part of the result.
     let out = String::from_utf8(output.stdout).unwrap();
-    let lines = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let lines = out.lines().map(serde_json::from_str);
+    let lines: Vec<Value> = lines.collect::<Result<_, _>>().unwrap();
     let summary = lines.last().unwrap();
-    assert_eq!(names(&summary), ["one", "two"]);
+    assert_eq!(names(summary), ["one", "two"]);
     let size = home.path("two.db").metadata().unwrap().len().to_string();
     let messages = String::from_utf8(output.stderr).unwrap();
     assert!(messages.contains(&size), "{messages}");

@@ -83,7 +83,7 @@ impl<'a> Keeper<'a> {
                 continue;
             }
             work.begin_passes(Time::now(), Instant::now(), self.pace.every);
-            if let Some((database, repository)) = work.passes.pop_front() {
+            if let Some((database, repository)) = work.next_of_passes() {
                 self.pass_due(&mut work, database, repository);
             }
         }

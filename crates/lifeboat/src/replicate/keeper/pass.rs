@@ -8,7 +8,7 @@ use super::Keeper;
 use super::work::Work;
 use crate::replicate::message::{KeeperNews, Kept, Pass};
 use crate::tidy::{Tidied, tidy};
-use crate::{Error, Result};
+use crate::{Error, OpenRepository, Result};
 
 /// What a pass found.
 struct Found {
@@ -21,12 +21,13 @@ struct Found {
     damage: Option<Error>,
 }
 
-impl Keeper<'_> {
+impl<'a> Keeper<'a> {
     /// Looks at a database in a repository, and tells what came of it. What fails is tried again at the next
     /// pass.
-    pub(super) fn pass_due(&self, work: &mut Work<'_>, number: usize, repository: usize) {
+    pub(super) fn pass_due(&self, work: &mut Work<'a>, number: usize, repository: usize) {
         let Some(database) = work.databases.get_mut(&number) else { return };
-        let found = match self.pass(&database.kept, repository) {
+        let unlocked = &mut work.lanes[repository].unlocked;
+        let found = match self.pass(unlocked, &database.kept, repository) {
             Ok(found) => found,
             Err(error) => return self.tell(number, repository, KeeperNews::Failing(error)),
         };
@@ -43,14 +44,22 @@ impl Keeper<'_> {
         }
     }
 
-    /// The repository is opened anew: its password may have changed since, and secrets are in memory only
-    /// as long as they are needed.
-    fn pass(&self, kept: &Kept, repository: usize) -> Result<Found> {
-        let opened = self.open(repository)?;
+    /// The repository is opened anew for the passes that are due at a time: its password may have changed
+    /// since the last ones, and secrets are in memory only as long as they are needed.
+    fn pass(
+        &self,
+        unlocked: &mut Option<OpenRepository<'a>>,
+        kept: &Kept,
+        repository: usize,
+    ) -> Result<Found> {
+        let opened = match unlocked {
+            Some(opened) => &*opened,
+            None => unlocked.insert(self.open(repository)?),
+        };
         let (mut pass, mut damage) = (Pass::default(), None);
         if opened.can_read() {
             let address = kept.lineage.database();
-            let mut tidied = tidy(&opened, address, &kept.ladder, self.pace.grace, &kept.local)?;
+            let mut tidied = tidy(opened, address, &kept.ladder, self.pace.grace, &kept.local)?;
             pass = summary(&tidied);
             damage = tidied.take_finding().map(|finding| finding.error.into());
         }

@@ -56,6 +56,8 @@ pub(super) struct Way {
 #[derive(Default)]
 pub(super) struct Lane<'a> {
     pub(super) opened: Option<OpenRepository<'a>>,
+    /// For the passes that are due; with its secrets, which are in memory no longer than that.
+    pub(super) unlocked: Option<OpenRepository<'a>>,
     pub(super) retry: Retry,
 }
 
@@ -162,6 +164,15 @@ impl<'a> Work<'a> {
             }
         }
         waiting
+    }
+
+    /// The next pass that is due.
+    pub(super) fn next_of_passes(&mut self) -> Option<(usize, usize)> {
+        let next = self.passes.pop_front();
+        if next.is_none() {
+            self.lanes.iter_mut().for_each(|lane| lane.unlocked = None);
+        }
+        next
     }
 
     /// Whether passes are due: then what was written to since the last ones, or got older, is looked at.
