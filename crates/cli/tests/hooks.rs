@@ -6,7 +6,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Database, Home};
+use common::{Database, Home, is_root};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
@@ -189,4 +189,25 @@ fn an_interrupted_backup_ends_what_it_began() {
         let told = told(&home);
         assert_eq!(told, ["before", "before one", "after one success", "after interrupted"]);
     }
+}
+
+/// It can name commands: whoever works in a directory of somebody else's must not run them unasked.
+#[test]
+fn a_configuration_of_somebody_else_is_not_obeyed() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    let home = home(ALL, EACH, EACH);
+    let config = home.path("lifeboat.toml");
+    let mode = |mode| {
+        std::fs::set_permissions(&config, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(0o666);
+    home.run(&["backup"]).fails(2, "lifeboat.toml: everybody may write to it", "");
+    mode(0o644);
+    if is_root() {
+        chown(&config, Some(1234), None).unwrap();
+        home.run(&["backup"]).fails(2, "it belongs to another user (uid 1234), who can have", "");
+    }
+    assert_eq!(told(&home), [""; 0]);
+    home.ok(&["backup", "--config", "lifeboat.toml"]);
+    assert_eq!(told(&home)[0], "before");
 }

@@ -6,6 +6,7 @@ mod keys;
 mod quantity;
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use lifeboat_repository::{KeepRules, Ladder};
@@ -160,13 +161,18 @@ pub struct ConfigFile {
 impl ConfigFile {
     /// Reads `given`, else the first candidate that exists, else takes the defaults.
     pub fn load(given: Option<&Path>, environment: &Environment) -> Result<Self> {
+        let given = given.map(Path::to_owned).or_else(|| environment.path("LIFEBOAT_CONFIG"));
         let path = match given {
-            Some(path) => Some(path.to_owned()),
-            None => environment
-                .path("LIFEBOAT_CONFIG")
-                .or_else(|| environment.config_candidates().into_iter().find(|path| path.exists())),
+            Some(path) => path,
+            None => {
+                let mut candidates = environment.config_candidates().into_iter();
+                let Some(path) = candidates.find(|path| path.exists()) else {
+                    return Ok(Self::default());
+                };
+                require_trusted(&path)?;
+                path
+            }
         };
-        let Some(path) = path else { return Ok(Self::default()) };
         let text = std::fs::read_to_string(&path).map_err(Error::file("read", &path))?;
         let config = Config::parse(&text, environment).map_err(|error| {
             let ConfigProblem { line, problem } = error;
@@ -174,6 +180,22 @@ impl ConfigFile {
         })?;
         Ok(Self { path: Some(path), config })
     }
+}
+
+/// Refuses a configuration that was only found, and that somebody else has written: it may name commands
+/// to run.
+fn require_trusted(path: &Path) -> Result<()> {
+    let file = path.metadata().map_err(Error::file("look at", path))?;
+    let is_own = file.uid() == 0 || file.uid() == rustix::process::geteuid().as_raw();
+    let problem = match (is_own, file.mode() & 0o002 == 0) {
+        (true, true) => return Ok(()),
+        (false, _) => format!("it belongs to another user (uid {}), who", file.uid()),
+        (true, false) => "everybody may write to it, and so whoever wants to".to_owned(),
+    };
+    let problem = format!(
+        "{problem} can have commands run here; if it is the right one, give it with --config"
+    );
+    Err(Error::Config { path: path.to_owned(), line: None, problem })
 }
 
 /// What is wrong with the text of a configuration.
