@@ -201,11 +201,15 @@ fn a_configuration_of_somebody_else_is_not_obeyed() {
         std::fs::set_permissions(&config, std::fs::Permissions::from_mode(mode)).unwrap();
     };
     mode(0o666);
-    home.run(&["backup"]).fails(2, "lifeboat.toml: everybody may write to it", "");
+    home.run(&["backup"]).fails(2, "lifeboat.toml: everybody may write to it", "correct");
     mode(0o644);
     if is_root() {
         chown(&config, Some(1234), None).unwrap();
-        home.run(&["backup"]).fails(2, "it belongs to another user (uid 1234), who can have", "");
+        home.run(&["backup"]).fails(
+            2,
+            "it belongs to another user (uid 1234), who can have",
+            "correct",
+        );
     }
     assert_eq!(told(&home), [""; 0]);
     home.ok(&["backup", "--config", "lifeboat.toml"]);
