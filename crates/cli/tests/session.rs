@@ -157,6 +157,7 @@ fn json_has_the_documented_members() {
             "partial",
             "problems",
             "repository",
+            "skipped",
             "sources",
             "started",
             "tags",

@@ -3,12 +3,27 @@
 use std::fs::{metadata, read_dir, read_to_string};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+/// A child of this process has all its files until it executes its own program, and a process that ends
+/// has them to its last moment: neither uses them.
+const LOOKS: u32 = 4;
+const BETWEEN: Duration = Duration::from_millis(50);
 
 /// The other processes that have the file open, as `name (pid 12), …`, where `/proc` tells: of all
 /// processes to root, of their own to others.
 ///
 /// A rollback-journal database that is open but idle holds no lock; this notices it all the same.
 pub fn users(target: &Path) -> Option<String> {
+    for _ in 0..LOOKS - 1 {
+        users_now(target)?;
+        sleep(BETWEEN);
+    }
+    users_now(target)
+}
+
+fn users_now(target: &Path) -> Option<String> {
     let target = metadata(target).ok()?;
     let own = std::process::id().to_string();
     let mut users = Vec::new();

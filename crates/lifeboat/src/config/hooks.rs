@@ -42,12 +42,32 @@ impl HooksConfig {
 
 /// A command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, try_from = "Words")]
 pub enum CommandLine {
     /// For the shell.
     Shell(String),
     /// A program and its arguments.
     Program(Vec<String>),
+}
+
+/// A command as it is written.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Words {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl TryFrom<Words> for CommandLine {
+    type Error = &'static str;
+
+    fn try_from(words: Words) -> Result<Self, Self::Error> {
+        match words {
+            Words::One(text) if !text.trim().is_empty() => Ok(Self::Shell(text)),
+            Words::Several(words) if !words.is_empty() => Ok(Self::Program(words)),
+            _ => Err("a command is empty"),
+        }
+    }
 }
 
 impl CommandLine {

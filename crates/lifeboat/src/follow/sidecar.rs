@@ -3,6 +3,8 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use lifeboat_ltx::{Checksum, Txid};
 use lifeboat_repository::{DatabaseAddress, LineageId, Time, text};
@@ -109,6 +111,9 @@ fn path_of(target: &Path) -> PathBuf {
     suffixed(target, "-lifeboat")
 }
 
+/// Who has just been killed, or is being started by this process, may still hold a lock for a moment.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// Makes sure that no other process keeps the same standby; held until it is dropped.
 pub(super) fn lock(target: &Path) -> Result<File> {
     let path = suffixed(target, "-lifeboat-lock");
@@ -119,12 +124,18 @@ pub(super) fn lock(target: &Path) -> Result<File> {
         .mode(0o600)
         .open(&path)
         .map_err(Error::file("create", &path))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            let users = users(target);
-            Err(lifeboat_sqlite::Error::TargetInUse { path: target.to_owned(), users }.into())
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
+                sleep(PATIENCE / 10);
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let (path, users) = (target.to_owned(), users(target));
+                return Err(lifeboat_sqlite::Error::TargetInUse { path, users }.into());
+            }
+            Err(error) => return Err(Error::file("lock", &path)(error.into())),
         }
-        Err(error) => Err(Error::file("lock", &path)(error.into())),
     }
 }
