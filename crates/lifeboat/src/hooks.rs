@@ -107,6 +107,8 @@ struct Hook {
     command: CommandLine,
     subject: Subject,
     timeout: Duration,
+    /// Its place among the pending ones, which it leaves when it starts.
+    ticket: Option<u64>,
 }
 
 impl<'a> Hooked<'a> {
@@ -135,19 +137,28 @@ impl<'a> Hooked<'a> {
         subject: Subject,
     ) -> Result<Option<Self>> {
         let mut hooked = Self { hooks, pending, subject, ticket: None };
-        if let Some(before) = hooked.hook(When::Before) {
-            let outcome = match before.run(pending, None, None) {
-                Ok(status) if status.code() == Some(SKIP) => return Ok(None),
-                Ok(status) => before.accept(status),
-                Err(error) => Err(error),
-            };
-            if let Err(error) = outcome {
+        let after = hooked.hook(When::After);
+        let Some(before) = hooked.hook(When::Before) else {
+            hooked.ticket = after.map(|after| pending.lock_to_go_on().push(after));
+            return Ok(Some(hooked));
+        };
+        // In one step with its end: an interruption finds the one or the other.
+        let ended = before.run_then(pending, None, None, |pending, status| {
+            let after = after.filter(|_| status.success());
+            hooked.ticket = after.map(|after| pending.push(after));
+        });
+        let outcome = match ended {
+            Ok(status) if status.code() == Some(SKIP) => return Ok(None),
+            Ok(status) => before.accept(status),
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(()) => Ok(Some(hooked)),
+            Err(error) => {
                 hooked.on_failure(HookStatus::Failed, Some(&error));
-                return Err(error);
+                Err(error)
             }
         }
-        hooked.ticket = hooked.hook(When::After).map(|after| pending.push(after));
-        Ok(Some(hooked))
     }
 
     /// Ends: runs `after`, and `on-failure` if something failed, which may be `after` itself. What the
@@ -179,15 +190,13 @@ impl<'a> Hooked<'a> {
             When::OnFailure => &self.hooks.on_failure,
         };
         let (subject, timeout) = (self.subject.clone(), self.hooks.timeout());
-        Some(Hook { when, command: command.clone()?, subject, timeout })
+        Some(Hook { when, command: command.clone()?, subject, timeout, ticket: None })
     }
 
-    /// Its `after`, unless it has been run.
+    /// Its `after`, if it is to run and has not been taken.
     fn take(&mut self) -> Option<Hook> {
-        let ticket = self.ticket.take()?;
-        let mut pending = self.pending.lock_to_go_on();
-        let at = pending.after.iter().position(|(of, _)| *of == ticket)?;
-        Some(pending.after.remove(at).1)
+        let ticket = Some(self.ticket.take()?);
+        self.hook(When::After).map(|after| Hook { ticket, ..after })
     }
 }
 
@@ -218,22 +227,14 @@ impl PendingHooks {
         }
     }
 
-    fn push(&self, after: Hook) -> u64 {
-        let mut pending = self.lock_to_go_on();
-        pending.tickets += 1;
-        let ticket = pending.tickets;
-        pending.after.push((ticket, after));
-        ticket
-    }
-
     /// Ends a `before` that is running, lets an `after` come to its end, and runs those that are still to
     /// come, the last first. The caller ends the program then: whoever comes to a hook after that waits for
     /// the end.
     pub fn interrupt(&self) -> Vec<Error> {
-        let (mut after, running) = {
+        let running = {
             let mut pending = self.lock();
             pending.interrupted = true;
-            (std::mem::take(&mut pending.after), pending.running)
+            pending.running
         };
         if let Some((When::Before | When::OnFailure, group)) = running {
             let _ = kill_process_group(group, Signal::TERM);
@@ -241,12 +242,21 @@ impl PendingHooks {
         while self.lock().running.is_some() {
             sleep(Duration::from_millis(10));
         }
+        let mut after = std::mem::take(&mut self.lock().after);
         let mut failed = Vec::new();
         while let Some((_, hook)) = after.pop() {
             let ran = hook.run(self, Some(HookStatus::Interrupted), None);
             failed.extend(ran.and_then(|exit| hook.accept(exit)).err());
         }
         failed
+    }
+}
+
+impl Pending {
+    fn push(&mut self, after: Hook) -> u64 {
+        self.tickets += 1;
+        self.after.push((self.tickets, after));
+        self.tickets
     }
 }
 
@@ -257,6 +267,17 @@ impl Hook {
         status: Option<HookStatus>,
         error: Option<&Error>,
     ) -> Result<ExitStatus> {
+        self.run_then(pending, status, error, |_, _| ())
+    }
+
+    /// Runs it, and does something in one step with its end, if it came by itself.
+    fn run_then(
+        &self,
+        pending: &PendingHooks,
+        status: Option<HookStatus>,
+        error: Option<&Error>,
+        then: impl FnOnce(&mut Pending, ExitStatus),
+    ) -> Result<ExitStatus> {
         let mut command = self.command.command();
         self.prepare(&mut command, status, error).map_err(|error| self.failed(error))?;
         let (child, group) = {
@@ -264,13 +285,18 @@ impl Hook {
                 Some(HookStatus::Interrupted) => pending.lock(),
                 _ => pending.lock_to_go_on(),
             };
+            pending.after.retain(|(ticket, _)| Some(*ticket) != self.ticket);
             let child = command.spawn().map_err(|error| self.failed(error))?;
             let group = Pid::from_child(&child);
             pending.running = Some((self.when, group));
             (child, group)
         };
         let ended = wait(child, group, self.timeout);
-        pending.lock().running = None;
+        let mut pending = pending.lock();
+        pending.running = None;
+        if let Ok(Some(status)) = ended {
+            then(&mut pending, status);
+        }
         match ended {
             Ok(Some(status)) => Ok(status),
             Ok(None) => Err(self.failed(format!("not done after {:?}", self.timeout))),
