@@ -83,8 +83,11 @@ impl<'a> Keeper<'a> {
                 continue;
             }
             work.begin_passes(Time::now(), Instant::now(), self.pace.every);
-            if let Some((database, repository)) = work.next_of_passes() {
+            if let Some((database, repository)) = work.passes.pop_front() {
                 self.pass_due(&mut work, database, repository);
+            }
+            if work.passes.is_empty() {
+                work.lanes.iter_mut().for_each(|lane| lane.unlocked = None);
             }
         }
         for database in work.databases.values() {

@@ -166,15 +166,6 @@ impl<'a> Work<'a> {
         waiting
     }
 
-    /// The next pass that is due.
-    pub(super) fn next_of_passes(&mut self) -> Option<(usize, usize)> {
-        let next = self.passes.pop_front();
-        if next.is_none() {
-            self.lanes.iter_mut().for_each(|lane| lane.unlocked = None);
-        }
-        next
-    }
-
     /// Whether passes are due: then what was written to since the last ones, or got older, is looked at.
     pub(super) fn begin_passes(&mut self, now: Time, instant: Instant, every: Duration) {
         if instant < self.next_pass {
