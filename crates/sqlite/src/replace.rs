@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use crate::ffi::{self, VfsFile};
 use crate::locate::{is_there, sidecar};
-use crate::users::users;
+use crate::users::lasting_users;
 use crate::{Error, Result};
 
 /// The files that belong to a database, in the order in which they are moved: a WAL or journal
@@ -160,7 +160,7 @@ fn lock(target: &Path) -> Result<Option<VfsFile>> {
     let mut file = VfsFile::open_for_locking(target).map_err(failed)?;
     let locked = file.lock_exclusive();
     // Asked under the lock: whoever opens the file from now on waits.
-    let users = users(target);
+    let users = lasting_users(target);
     match locked {
         Ok(()) if users.is_none() => Ok(Some(file)),
         Err(code) if code & 0xff != rusqlite::ffi::SQLITE_BUSY => Err(failed(code)),

@@ -6,8 +6,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-/// A child of this process has all its files until it executes its own program, and a process that ends
-/// has them to its last moment: neither uses them.
+/// How often, and how far apart, a file is looked at before it counts as used.
 const LOOKS: u32 = 4;
 const BETWEEN: Duration = Duration::from_millis(50);
 
@@ -16,14 +15,6 @@ const BETWEEN: Duration = Duration::from_millis(50);
 ///
 /// A rollback-journal database that is open but idle holds no lock; this notices it all the same.
 pub fn users(target: &Path) -> Option<String> {
-    for _ in 0..LOOKS - 1 {
-        users_now(target)?;
-        sleep(BETWEEN);
-    }
-    users_now(target)
-}
-
-fn users_now(target: &Path) -> Option<String> {
     let target = metadata(target).ok()?;
     let own = std::process::id().to_string();
     let mut users = Vec::new();
@@ -43,4 +34,14 @@ fn users_now(target: &Path) -> Option<String> {
         }
     }
     (!users.is_empty()).then(|| users.join(", "))
+}
+
+/// Those that have it open for longer than a moment. A child of this process has all its files until it
+/// executes its own program, and a process that ends has them to the last: neither uses them.
+pub(crate) fn lasting_users(target: &Path) -> Option<String> {
+    for _ in 1..LOOKS {
+        users(target)?;
+        sleep(BETWEEN);
+    }
+    users(target)
 }
