@@ -361,9 +361,10 @@ mod tests {
             (
                 "[database.a]\npath = 'x'\nhooks = { before = 5 }",
                 3,
-                "`database.a.hooks.before` must be a command: \"systemctl stop app\"",
+                "expected a command: \"a | b\" for the shell, or [\"a\", \"b\"]",
             ),
-            ("[hooks]\nafter = []", 2, "`hooks.after` must be a command: "),
+            ("[hooks]\nafter = []", 2, "a command may not be empty"),
+            ("[hooks]\nbefore = ' '", 2, "a command may not be empty"),
             ("[hooks]\ntimeout = '5'", 2, "expected a time like 1s or 5m"),
             ("[type.full]\nkep = 'all'", 2, "unknown key `type.full.kep`; did you mean `keep`?"),
             (

@@ -52,7 +52,7 @@ pub enum CommandLine {
 
 /// A command as it is written.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a command: \"a | b\" for the shell, or [\"a\", \"b\"]")]
 enum Words {
     One(String),
     Several(Vec<String>),
@@ -65,7 +65,7 @@ impl TryFrom<Words> for CommandLine {
         match words {
             Words::One(text) if !text.trim().is_empty() => Ok(Self::Shell(text)),
             Words::Several(words) if !words.is_empty() => Ok(Self::Program(words)),
-            _ => Err("a command is empty"),
+            _ => Err("a command may not be empty"),
         }
     }
 }
