@@ -40,6 +40,10 @@ pub(crate) fn password() -> SecretString {
     SecretString::from("correct horse".to_owned())
 }
 
+pub(crate) fn other_password() -> SecretString {
+    SecretString::from("battery staple".to_owned())
+}
+
 pub(crate) fn host_key() -> HostKey {
     HostKey::from_bytes(&[7; 32])
 }
@@ -50,6 +54,19 @@ pub(crate) fn key(text: &str) -> Key {
 
 pub(crate) fn txid(number: u64) -> Txid {
     Txid::new(number).unwrap()
+}
+
+/// Replaces an object.
+pub(crate) fn put(memory: &MemoryStorage, name: &str, bytes: &[u8]) {
+    memory.remove(&key(name)).unwrap();
+    memory.put(&key(name), bytes).unwrap();
+}
+
+pub(crate) fn edit(memory: &MemoryStorage, name: &str, from: &str, to: &str) {
+    let text = String::from_utf8(read(memory, &key(name))).unwrap();
+    let edited = text.replace(from, to);
+    assert_ne!(edited, text, "{from}");
+    put(memory, name, edited.as_bytes());
 }
 
 /// A repository in memory, with its secrets.

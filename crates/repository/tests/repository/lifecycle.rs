@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use lifeboat_repository::{BackupId, Error, LtxName, Repository, Result, Time};
-use lifeboat_storage::secrecy::SecretString;
 use lifeboat_storage::testing::{Fault, FaultKind, Faulty, Meddle, Meddling};
 use lifeboat_storage::{Key, LocalStorage, MemoryStorage, Storage, Upload};
 
 use crate::common::{
-    Database, START_MS, World, assert_restores, backup, checked, copy, host_key, key, keys, open,
-    password, read, txid,
+    Database, START_MS, World, assert_restores, backup, checked, copy, edit, host_key, key, keys,
+    open, other_password, password, put, read, txid,
 };
 
 fn init(storage: impl Storage + 'static) -> Result<Repository> {
@@ -18,23 +17,6 @@ fn init(storage: impl Storage + 'static) -> Result<Repository> {
 
 fn open_plain(memory: &MemoryStorage) -> Result<Repository> {
     Repository::open(Arc::new(memory.clone()))
-}
-
-fn other_password() -> SecretString {
-    SecretString::from("battery staple".to_owned())
-}
-
-/// Replaces an object.
-fn put(memory: &MemoryStorage, name: &str, bytes: &[u8]) {
-    memory.remove(&key(name)).unwrap();
-    memory.put(&key(name), bytes).unwrap();
-}
-
-fn edit(memory: &MemoryStorage, name: &str, from: &str, to: &str) {
-    let text = String::from_utf8(read(memory, &key(name))).unwrap();
-    let edited = text.replace(from, to);
-    assert_ne!(edited, text, "{from}");
-    put(memory, name, edited.as_bytes());
 }
 
 #[test]

@@ -3,40 +3,22 @@
 use std::sync::Arc;
 
 use lifeboat_repository::{Error, Recipient, Repository, Result, Time};
-use lifeboat_storage::secrecy::SecretString;
 use lifeboat_storage::{
     Error as StorageError, Key, MemoryStorage, Storage, encrypt_bytes, unwrap_with_passphrase,
     wrap_with_passphrase, x25519,
 };
 
 use crate::common::{
-    Database, START_MS, World, assert_restores, backup, checked, key, open, password, read,
-    restore, txid,
+    Database, START_MS, World, assert_restores, backup, checked, edit, key, open, other_password,
+    password, put, read, restore, txid,
 };
 
 fn init(storage: impl Storage + 'static) -> Result<Repository> {
     Repository::init(Arc::new(storage), &password(), "test")
 }
 
-fn other_password() -> SecretString {
-    SecretString::from("battery staple".to_owned())
-}
-
 fn identity_key(memory: &MemoryStorage) -> Key {
     memory.list(Some(&key("identities"))).unwrap().remove(0).key
-}
-
-/// Replaces an object.
-fn put(memory: &MemoryStorage, name: &str, bytes: &[u8]) {
-    memory.remove(&key(name)).unwrap();
-    memory.put(&key(name), bytes).unwrap();
-}
-
-fn edit(memory: &MemoryStorage, name: &str, from: &str, to: &str) {
-    let text = String::from_utf8(read(memory, &key(name))).unwrap();
-    let edited = text.replace(from, to);
-    assert_ne!(edited, text, "{from}");
-    put(memory, name, edited.as_bytes());
 }
 
 #[test]
