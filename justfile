@@ -29,7 +29,7 @@ soak times="20":
     LIFEBOAT_SOAK={{ times }} cargo test --workspace --locked --test storm --test ledger --test kill --test replicate_storm --test replicate_torture -- --test-threads 1 --nocapture
     LIFEBOAT_SOAK={{ times }} cargo test --workspace --locked --test repository -- --nocapture retention_names retention_model forget::model
 
-# One of the fuzz targets ltx, manifest, container, names: `just fuzz ltx 600`.
+# One of the fuzz targets ltx, manifest, container, names, restic: `just fuzz ltx 600`.
 fuzz target seconds="60":
     fuzz/run {{ seconds }} {{ target }}
 

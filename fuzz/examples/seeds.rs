@@ -108,4 +108,23 @@ fn main() {
     for mode in 1..=6 {
         put("names", &format!("edit-{mode}"), &after(mode, &[7, 1, b'0', 60, 2, b'x']));
     }
+
+    let metadata = r#""mode":420,"mtime":"2026-11-21T02:49:00.123456789Z","atime":"2026-11-21T02:49:00.123456789Z","ctime":"2026-11-21T02:49:00Z","uid":0,"gid":0"#;
+    let node = |name: &str, rest: &str| format!(r#"{{"name":"{name}",{metadata},{rest}}}"#);
+    let blob = "3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d";
+    let nodes = [
+        node("a.txt", &format!(r#""type":"file","size":1,"links":1,"content":["{blob}"]"#)),
+        node("b\\\\xff", &format!(r#""type":"dir","subtree":"{blob}""#)),
+        node("link", r#""type":"symlink","linktarget":"a.txt","links":1,"content":null"#),
+        node("null", r#""type":"chardev","device":259,"links":1,"content":null"#),
+    ];
+    put("restic", "tree", &after(0, format!("{{\"nodes\":[{}]}}\n", nodes.join(",")).as_bytes()));
+    let snapshot = format!(
+        r#"{{"time":"2026-11-21T02:49:00Z","tree":"{blob}","paths":["/etc"],"hostname":"pi","tags":["lifeboat"]}}"#
+    );
+    put("restic", "snapshot", &after(1, snapshot.as_bytes()));
+    let key = r#"{"created":"2026-11-21T02:49:00Z","username":"lifeboat","hostname":"0123","kdf":"scrypt","N":32768,"r":8,"p":1,"salt":"","data":""}"#;
+    put("restic", "key", &after(2, key.as_bytes()));
+    put("restic", "pattern", &after(3, b"/etc/**/[a-c]*.t?t\0/etc/x/y/a.txt"));
+    put("restic", "subset", &after(4, b"2/5"));
 }

@@ -9,6 +9,7 @@ mod ltx;
 mod manifest;
 mod names;
 mod place;
+mod restic;
 
 pub use container::container;
 pub use file::{Decoded, build, decode, small_file};
@@ -16,3 +17,4 @@ pub use ltx::ltx;
 pub use manifest::manifest;
 pub use names::names;
 pub use place::Place;
+pub use restic::restic;

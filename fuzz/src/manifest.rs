@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ed25519_dalek::{Signer, SigningKey};
 use lifeboat_repository::{
-    BackupName, CheckOptions, DatabaseAddress, Form, LineageId, Manifest, Repository, check,
+    BackupName, CheckOptions, DatabaseAddress, Form, LineageId, Manifest, Repository, Subset, check,
 };
 use lifeboat_storage::{Key, MemoryStorage, Storage, seal_bytes};
 
@@ -134,7 +134,7 @@ fn everything(content: &[u8]) {
         (key("deletions/20261121T024900.123Z-0123456789abcdef.json.zst.age"), sealed),
     ];
     Place::with(&objects, |place| {
-        let options = CheckOptions { read_data: true };
+        let options = CheckOptions { read_data: Some(Subset::All) };
         let report = check(&place.repository, &place.secrets, options, &mut |_| {});
         let report = report.expect("a storage in memory does not fail");
         let names: BTreeSet<_> = report.restorable.iter().chain(&report.lost).collect();

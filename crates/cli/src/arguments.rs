@@ -1,18 +1,26 @@
 //! The command line.
 
+mod copy;
+mod find;
 mod follow;
+mod ls;
 mod points;
 mod replicate;
+mod restore;
 mod undelete;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use lifeboat::{Age, BackupType, KeepRules, Limit};
+use lifeboat::{Age, BackupType, KeepRules, Limit, Subset};
 
+pub(crate) use copy::CopyArguments;
+pub(crate) use find::{DiffArguments, FindArguments};
 pub(crate) use follow::FollowArguments;
+pub(crate) use ls::LsArguments;
 pub(crate) use points::{PointArguments, PointsArguments};
 pub(crate) use replicate::ReplicateArguments;
+pub(crate) use restore::{DumpArguments, RestoreArguments, SelectArguments};
 pub(crate) use undelete::UndeleteArguments;
 
 /// Backs up running applications: their SQLite databases page by page, while they are written to.
@@ -69,10 +77,11 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Make a repository
     Init(InitArguments),
-    /// Back up databases
+    /// Back up databases, files, the output of commands, and devices
     ///
-    /// The databases stay in use meanwhile, in WAL and in rollback-journal mode, and are not written
-    /// to. The second backup of a database stores the pages that changed.
+    /// Databases stay in use meanwhile, in WAL and in rollback-journal mode, and are not written to; the
+    /// second backup of one stores the pages that changed. They are found among files by their content.
+    /// Of files, those are read that changed since the backup before.
     Backup(BackupArguments),
     /// List backups, newest first
     #[command(visible_aliases = ["snapshots", "list"])]
@@ -82,14 +91,22 @@ pub(crate) enum Command {
     /// Points that lie close together are one range. Names alone are read: no password is needed.
     /// Ends with 1 if files are there that nothing leads to any more.
     Points(PointsArguments),
-    /// Put a database back
+    /// Put databases, files, the output of commands, and devices back
     ///
-    /// From a backup, the newest unless another is named; or as it was at a point in time, whether a
+    /// Files are compared with what is there, and what differs is replaced; what was there is moved aside,
+    /// never lost, and databases among them are restored with them. Nothing is written outside the target.
+    /// Ends with 3 if something of it could not be restored; all the rest was.
+    ///
+    /// A database comes from a backup, the newest unless another is named; or as it was at a point in time, whether a
     /// backup names that or not: --at, --txid. If the repository is a directory that Litestream
     /// replicates to by itself, its newest point. It is staged beside its target, verified, and swapped in; what was there is moved aside.
-    Restore(RestoreArguments),
-    /// Write a database of a backup, or of a point, to standard output
-    Dump(SelectArguments),
+    Restore(Box<RestoreArguments>),
+    /// Write a database of a backup, or of a point, a file, the output of a command, or a device to standard
+    /// output
+    ///
+    /// `dump SOURCE`, `dump /a/file`, or with the backup first: `dump latest /a/file`. A database is verified
+    /// as a whole before its first byte is written, anything else piece by piece.
+    Dump(DumpArguments),
     /// Protect databases continuously, to any point in time
     ///
     /// Follows the WAL of each database, captures what was committed every second, and stores it in every
@@ -105,7 +122,23 @@ pub(crate) enum Command {
     /// it: what they write is undone.
     Follow(FollowArguments),
     /// List what a backup holds
+    ///
+    /// Its sources; with a path, the files that are there. Names that cannot be printed are escaped.
     Ls(LsArguments),
+    /// Look for files in all backups
+    Find(FindArguments),
+    /// Show what differs between two backups
+    ///
+    /// Files: + added, - removed, M modified, U only metadata (owner, permissions, times), T of another type.
+    /// Databases: their transactions, and how many rows tables gained or lost.
+    Diff(DiffArguments),
+    /// Copy backups to another repository, where they keep their ids
+    ///
+    /// Those that are not there yet, or those that are named. Points in time, TXIDs, names, tags and the trees
+    /// of files stay the same; what is stored there already is not stored twice. The repository must be
+    /// there (`lifeboat init -r REPOSITORY`). What was interrupted is completed by the next copy. Ends with 3
+    /// if a backup could not be copied.
+    Copy(CopyArguments),
     /// Drop backups by rules, or by id
     ///
     /// Without rules and ids, the rules of the configuration apply (`keep = { daily = 7 }` or "7/4/12"; of
@@ -127,6 +160,11 @@ pub(crate) enum Command {
     Prune(PruneArguments),
     /// Verify the repository; changes nothing
     Check(CheckArguments),
+    /// Remove locks of the files in the repository that were left behind, and list the others
+    ///
+    /// A lock was left behind if it is older than half an hour, or its process is not on this host any
+    /// more, where it was. restic has the same locks, and the same rule.
+    Unlock(UnlockArguments),
     /// Show what the repository takes up
     Stats,
     /// Examine what backups and restores depend on
@@ -175,10 +213,13 @@ pub(crate) enum FormArgument {
 
 #[derive(Debug, Args)]
 pub(crate) struct BackupArguments {
-    /// Databases, directories with databases, sqlite:/// URLs, or names of the configuration;
-    /// none: all databases of the configuration
+    /// Databases, files, directories, devices, sqlite:/// URLs, or names of the configuration;
+    /// none: all of the configuration, or what belongs to the type
     #[arg(value_name = "SOURCE")]
     pub(crate) sources: Vec<String>,
+    /// Of directories, take the SQLite databases in them and nothing else
+    #[arg(long)]
+    pub(crate) databases_only: bool,
     /// A name to find the backup by
     #[arg(long)]
     pub(crate) name: Option<String>,
@@ -193,8 +234,8 @@ pub(crate) struct BackupArguments {
     /// (for a repository in which `check` has found damage)
     #[arg(long, alias = "full")]
     pub(crate) base: bool,
-    /// Restore the backup to a temporary file and check it before reporting success
-    #[arg(long)]
+    /// Read the backup back, databases into a temporary file, and check it before reporting success
+    #[arg(long, visible_alias = "validate")]
     pub(crate) verify: bool,
     /// Refuse to write unless the repository is sealed for this age recipient
     #[arg(long, value_name = "AGE1")]
@@ -208,7 +249,7 @@ pub(crate) struct BackupArguments {
     /// Another host that wrote to the same database's backups is gone: take over at once
     #[arg(long)]
     pub(crate) take_over: bool,
-    /// Only show what would be backed up
+    /// Only show what would be backed up (with --verbose, also what is left out, and why)
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
 }
@@ -287,8 +328,8 @@ pub(crate) struct KeepArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct PruneArguments {
-    /// Hours between announcing an object and removing it; fewer than 24 only while nothing else uses
-    /// the repository
+    /// Hours between announcing an object and removing it, and for which files of forgotten backups
+    /// stay; fewer than 24 only while nothing else uses the repository
     #[arg(long = "grace", value_name = "HOURS", default_value_t = 24)]
     pub(crate) grace_hours: u64,
     /// Only show what would be merged, removed and announced (with --verbose, each object)
@@ -316,52 +357,24 @@ pub(crate) struct BackupsArguments {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct SelectArguments {
-    /// The database: its name or path; may be left out if the backup holds one only
-    pub(crate) source: Option<String>,
-    /// The backup: its id (or the beginning of it), its name, or latest
-    #[arg(short, long, value_name = "ID|NAME|latest")]
-    pub(crate) backup: Option<String>,
-    /// The host whose backups are meant
-    #[arg(long)]
-    pub(crate) host: Option<String>,
-    #[command(flatten)]
-    pub(crate) point: PointArguments,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RestoreArguments {
-    #[command(flatten)]
-    pub(crate) select: SelectArguments,
-    /// Where to; without it, where the database came from
-    #[arg(short, long, value_name = "PATH")]
-    pub(crate) target: Option<PathBuf>,
-    /// Replace what is there; it is moved aside, not deleted
-    #[arg(long)]
-    pub(crate) force: bool,
-    /// Leave out SQLite's integrity check (checksums are always verified)
-    #[arg(long)]
-    pub(crate) no_verify: bool,
-    /// Only show what would be done
-    #[arg(short = 'n', long)]
-    pub(crate) dry_run: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct LsArguments {
-    /// The backup: its id (or the beginning of it), its name, or latest
-    #[arg(default_value = "latest", value_name = "ID|NAME|latest")]
-    pub(crate) backup: String,
-    /// The host whose backups are meant
-    #[arg(long)]
-    pub(crate) host: Option<String>,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
     /// Read every object to its end and verify its content
     #[arg(long)]
     pub(crate) read_data: bool,
+    /// Read a part of them: "1/7" (the first of seven parts, always the same ones), "5%" or "1G" (others
+    /// each time)
+    #[arg(long, value_name = "PART", conflicts_with = "read_data")]
+    pub(crate) read_data_subset: Option<Subset>,
+    /// Do not keep others from removing files meanwhile: what they remove is told as lost
+    #[arg(long)]
+    pub(crate) no_lock: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UnlockArguments {
+    /// Remove those too whose holders may be at work: only if they are known not to be
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Args)]

@@ -4,8 +4,12 @@ mod backup;
 pub(crate) mod backups;
 mod check;
 mod config;
+mod copy;
+mod diff;
 mod doctor;
 mod dump;
+mod files_prune;
+mod find;
 mod follow;
 mod forget;
 mod init;
@@ -16,10 +20,14 @@ pub(crate) mod points;
 mod prune;
 mod replicate;
 pub(crate) mod restore;
+mod restore_all;
+mod restore_files;
+mod restore_image;
 pub(crate) mod restore_point;
 mod stats;
 mod status;
 mod undelete;
+mod unlock;
 
 use clap::CommandFactory;
 use lifeboat::{
@@ -66,10 +74,14 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Error> {
         Command::Dump(arguments) => dump::run(&session, arguments),
         Command::Follow(arguments) => follow::run(&session, arguments),
         Command::Ls(arguments) => ls::run(&session, arguments),
+        Command::Find(arguments) => find::run(&session, arguments),
+        Command::Diff(arguments) => diff::run(&session, arguments),
+        Command::Copy(arguments) => copy::run(&session, arguments),
         Command::Forget(arguments) => forget::run(&session, arguments),
         Command::Undelete(arguments) => undelete::run(&session, arguments),
         Command::Prune(arguments) => prune::run(&session, arguments),
         Command::Check(arguments) => check::run(&session, arguments),
+        Command::Unlock(arguments) => unlock::run(&session, arguments),
         Command::Replicate(arguments) => replicate::run(&session, arguments),
         Command::Status => status::run(&session),
         Command::Stats => stats::run(&session),

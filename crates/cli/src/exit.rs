@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use lifeboat::{Detour, Error};
 use lifeboat_repository::Error as Repository;
+use lifeboat_restic::Error as Restic;
 use lifeboat_sqlite::Error as Database;
 
 /// How the program ends.
@@ -34,17 +35,21 @@ pub(crate) fn of_detour(detour: &Detour) -> Exit {
 /// The exit code that tells an error from others.
 pub(crate) fn of_error(error: &Error) -> Exit {
     match error {
+        Error::Shared(error) => of_error(error),
         Error::Usage { .. }
         | Error::Config { .. }
         | Error::Ambiguous { .. }
+        | Error::OtherHostsCopy { .. }
         | Error::NotEncrypted { .. } => Exit::Usage,
         Error::Busy { .. }
         | Error::LeaseHeld { .. }
+        | Error::Repository(Repository::Files(Restic::Locked { .. }))
         | Error::Database(Database::Locked { .. } | Database::TargetInUse { .. }) => Exit::Locked,
         Error::Database(Database::Corrupt { .. } | Database::NotADatabase { .. }) => {
             Exit::CorruptSource
         }
-        Error::Repository(
+        Error::NoTarget { .. }
+        | Error::Repository(
             Repository::NoRepository { .. }
             | Repository::PlainRestic { .. }
             | Repository::LitestreamReplica { .. },

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 
 use lifeboat::{BackupName, Error, Point};
 use lifeboat_repository::Error as Repository;
+use lifeboat_restic::Error as Restic;
 use lifeboat_sqlite::Error as Database;
 use lifeboat_storage::{Error as Storage, Key};
 
@@ -13,6 +14,7 @@ use crate::command::points::exact;
 /// The hint for an error, if there is one.
 pub(crate) fn of_error(error: &Error) -> Option<String> {
     match error {
+        Error::Shared(error) => of_error(error),
         Error::Usage { hint, .. } => hint.clone(),
         Error::Database(error) => of_database(error),
         Error::Repository(error) => of_repository(error),
@@ -55,6 +57,13 @@ pub(crate) fn of_error(error: &Error) -> Option<String> {
             "back up on that host, or give this one another name; if that host is silent, this one \
              takes over from {until} on, and at once with --take-over"
         )),
+        Error::NoTarget { location } => {
+            Some(format!("make it first: `lifeboat init -r {location}`, with a password of its own"))
+        }
+        Error::OtherHostsCopy { host, .. } => Some(format!(
+            "copy on that host, or say --host {host}: then whoever reads the copies must believe this \
+             host's signature"
+        )),
         Error::NoBackup { .. } => Some("`lifeboat backups` lists what there is".to_owned()),
         Error::Ambiguous { wanted, .. } if wanted == "the host" => {
             Some("name the host with --host".to_owned())
@@ -65,7 +74,14 @@ pub(crate) fn of_error(error: &Error) -> Option<String> {
         Error::Ambiguous { wanted, .. } if wanted.starts_with("transaction") => {
             Some("say which with --lineage".to_owned())
         }
+        Error::Ambiguous { wanted, .. } if wanted == "the source" => {
+            Some("name the source, or take every one with --all: lifeboat restore NAME".to_owned())
+        }
         Error::Ambiguous { .. } => Some("give more digits".to_owned()),
+        Error::NoPath { backup, .. } => Some(format!(
+            "`lifeboat ls {} PATH` lists what it holds; `lifeboat find` looks in all backups",
+            backup.short()
+        )),
         Error::NoDatabase { .. } => {
             Some("`lifeboat points` lists the databases of this host, with --host those of another".to_owned())
         }
@@ -203,6 +219,18 @@ fn of_repository(error: &Repository) -> Option<String> {
                  someone else wrote the backup"
             ));
         }
+        Repository::Files(Restic::Locked { .. }) => {
+            "wait until it has finished; if it is not at work any more, `lifeboat unlock` removes what it \
+             left behind"
+        }
+        Repository::Files(Restic::LockLost { .. }) => {
+            "nothing was removed that is needed; do it again when the storage can be reached"
+        }
+        Repository::Files(Restic::Corrupt { .. }) => {
+            "`lifeboat check --read-data` says what is damaged and what can be restored"
+        }
+        Repository::NoFiles { .. } => "use a repository of form sealed for files",
+        Repository::EmptyDatabase { .. } => "use a repository of form sealed for it",
         Repository::Pruned { .. } => "it comes too late; the newest backups are still there",
         Repository::GenerationTaken { .. } => {
             "nothing was changed; `lifeboat key list` shows what is there"

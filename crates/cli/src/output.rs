@@ -1,5 +1,6 @@
 //! Text and JSON on standard output, errors on standard error.
 
+pub(crate) mod entry;
 pub(crate) mod table;
 pub(crate) mod terminal;
 pub(crate) mod timeline;

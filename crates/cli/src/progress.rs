@@ -6,7 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use lifeboat::{ChangedBy, Note, Progress, fingerprint};
+use lifeboat::{BackupEvent, ChangedBy, Note, Progress, Time, fingerprint};
+use serde_json::{Value, json};
 
 use crate::command::restore::choice;
 use crate::command::restore_point;
@@ -96,7 +97,7 @@ impl Progress for Reporter {
     fn note(&self, note: &Note) {
         let (text, important) = describe(note);
         if self.mode == Mode::Json {
-            let _ = output::json(&serde_json::json!({ "message_type": "note", "message": text }));
+            let _ = output::json(&json!({ "message_type": "note", "message": text }));
         } else if important && !self.quiet || self.verbose {
             self.with_stage(|stage| match stage.as_ref().and_then(|stage| stage.bar.as_ref()) {
                 Some(bar) => bar.suspend(|| output::note(&text)),
@@ -104,6 +105,29 @@ impl Progress for Reporter {
             });
         }
     }
+
+    fn event(&self, event: &BackupEvent<'_>) {
+        if self.mode == Mode::Json {
+            let _ = output::json(&document(event));
+        }
+    }
+}
+
+/// What a script gets to see of an event.
+fn document(event: &BackupEvent<'_>) -> Value {
+    let mut document = match event {
+        BackupEvent::Started { id, time } => json!({ "backup_id": id, "time": time }),
+        BackupEvent::Completed { report } | BackupEvent::Validated { report } => json!({
+            "backup_id": report.manifest.id,
+            "time": Time::now(),
+            "partial": report.is_partial(),
+        }),
+        BackupEvent::Failed { id, error } => {
+            json!({ "backup_id": id, "time": Time::now(), "error": output::chain(*error) })
+        }
+    };
+    document["message_type"] = json!(event.name());
+    document
 }
 
 impl Stage {
@@ -121,7 +145,7 @@ impl Stage {
             return;
         }
         self.told = Instant::now();
-        let _ = output::json(&serde_json::json!({
+        let _ = output::json(&json!({
             "message_type": "status",
             "what": self.what,
             "bytes_done": self.done,
@@ -209,6 +233,8 @@ fn describe(note: &Note) -> (String, bool) {
             format!("{source}: no room to copy it first; its application waits until it is stored"),
             true,
         ),
+        Note::LeftOut { path, why } => (format!("left out {}: {why}", path.display()), false),
+        Note::Unreadable { problem } => (format!("warning: {problem}"), true),
         Note::SameDatabase { path, other } => {
             (format!("{} is {} by another name", path.display(), other.display()), true)
         }
@@ -230,6 +256,9 @@ fn describe(note: &Note) -> (String, bool) {
         Note::HostPinned { host, key } => {
             let key = fingerprint(key);
             (format!("host {host} signs with {key}; another key will be refused"), true)
+        }
+        Note::NotLocked { location } => {
+            (format!("reading {location} without a lock: nothing can be written there"), false)
         }
         Note::NotVerified => {
             ("warning: the database was not checked (--no-verify)".to_owned(), true)

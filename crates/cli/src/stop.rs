@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use lifeboat::Error;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use lifeboat::{Context, Error};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::{emulate_default_handler, pipe};
 
 /// Set by the first SIGINT or SIGTERM; the second one ends the program as if nobody had listened.
@@ -44,6 +44,23 @@ pub(crate) fn call_on_signal(act: impl FnOnce(i32) + Send + 'static) -> Result<(
         };
         thread::Builder::new().name("signal".to_owned()).spawn(wait).map_err(failed)?;
     }
+    Ok(())
+}
+
+/// For what holds locks of others' kind: the first SIGINT or SIGTERM gives them back, and then ends the program.
+pub(crate) fn release_locks(context: &Context) -> Result<(), Error> {
+    ignore_hang_up()?;
+    let locks = context.held_locks().clone();
+    call_on_signal(move |signal| {
+        locks.release();
+        drop(emulate_default_handler(signal));
+    })
+}
+
+/// Lets the terminal go, and survives the signal by which restic asks whether the holder of a lock is alive.
+pub(crate) fn ignore_hang_up() -> Result<(), Error> {
+    let noticed = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGHUP, noticed).map_err(failed)?;
     Ok(())
 }
 

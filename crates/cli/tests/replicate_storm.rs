@@ -125,7 +125,7 @@ impl Storm {
     fn assert_kept(&self) {
         let context = context(&self.home, "one");
         let opened = context.open_repository().unwrap();
-        let report = check(&opened, CheckOptions { read_data: true }, &Silent).unwrap();
+        let report = check(&opened, CheckOptions::all(), &Silent).unwrap();
         assert!(report.is_clean(), "{report:?}");
         let mut points: Vec<(String, String)> = Vec::new();
         let (mut ticks, mut last) = (0, Vec::new());

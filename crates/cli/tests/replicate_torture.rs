@@ -164,7 +164,7 @@ impl Torture {
 
     /// So that the application can change what no reader may see.
     fn let_go(&mut self) {
-        let request = lifeboat::Request { sources: vec!["app.db".to_owned()] };
+        let request = lifeboat::Request::of(vec!["app.db".to_owned()]);
         // Refused while it just starts: the application stays as it is then.
         let _ = yield_databases(&context(&self.home, "one"), &request, Duration::from_secs(1));
     }
@@ -279,7 +279,7 @@ impl Torture {
         for (number, repository) in REPOSITORIES.into_iter().enumerate() {
             let context = context(&self.home, repository);
             let opened = context.open_repository().unwrap();
-            let report = check(&opened, CheckOptions { read_data: true }, &Silent).unwrap();
+            let report = check(&opened, CheckOptions::all(), &Silent).unwrap();
             assert!(report.is_clean(), "{repository}: {report:?}");
             for made in self.made.iter().filter(|made| made.repository == number) {
                 let target = self.home.path("restored.db");

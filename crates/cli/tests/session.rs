@@ -53,7 +53,7 @@ fn a_session_without_configuration() {
 
     assert_eq!(
         scrub(&home.ok(&["backups"]), &home),
-        "ID TIME HOST SOURCE SIZE STORED ROWS\n\
+        "ID TIME HOST SOURCE SIZE STORED HOLDS\n\
          ID DATE TIME box app N units N units t 200\n\
          ID DATE TIME box app N units N units \"before upgrade\" #weekly t 200\n\
          ID DATE TIME box app N units N units t 200\n"
@@ -225,11 +225,14 @@ fn json_has_the_documented_members() {
             "hints",
             "lost",
             "lost_databases",
+            "lost_files",
             "message_type",
             "names_only",
+            "packs",
             "read_bytes",
             "restorable",
-            "unfinished"
+            "unfinished",
+            "unknown"
         ]
     );
     assert_eq!(check["restorable"][0], summary["backup_id"]);
@@ -239,6 +242,7 @@ fn json_has_the_documented_members() {
         [
             "backups",
             "databases",
+            "files",
             "forecast",
             "objects",
             "repository",

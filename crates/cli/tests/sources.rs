@@ -31,7 +31,7 @@ fn several_paths_and_urls_in_one_backup() {
         assert!(home.restored(&[name]) == database.bytes());
         assert!(home.restored(&[&format!("sqlite:///{}", database.text())]) == database.bytes());
     }
-    let dry = home.ok(&["backup", "--dry-run", "one.db", "data"]);
+    let dry = home.ok(&["backup", "--dry-run", "--databases-only", "one.db", "data"]);
     assert_eq!(
         scrub(&dry, &home),
         "would back up:\n  one N units ~/one.db\n  two N units ~/data/two.sqlite\n"
@@ -49,7 +49,7 @@ fn directories_are_searched_for_databases_by_content() {
     std::os::unix::fs::symlink(&plain.path, home.path("data/link.db")).unwrap();
     std::os::unix::fs::symlink("/", home.path("data/root")).unwrap();
     std::fs::hard_link(&plain.path, home.path("data/hard.db")).unwrap();
-    let summary = home.json(&["backup", "data"]);
+    let summary = home.json(&["backup", "data", "--databases-only"]);
     let sources = summary["sources"].as_array().unwrap();
     let names: Vec<&str> = sources.iter().map(|source| source["name"].as_str().unwrap()).collect();
     assert_eq!(names.len(), 3, "{names:?}");
@@ -59,12 +59,12 @@ fn directories_are_searched_for_databases_by_content() {
     assert!(sources[0]["path"].as_str().unwrap().ends_with("data/app"), "{sources:?}");
 
     // The names stay with their paths, whatever is asked for, and in whatever order.
-    let again = home.backup(&["data/deep/er"]);
+    let again = home.backup(&["data/deep/er", "--databases-only"]);
     assert_eq!((again["name"].as_str().unwrap(), &again["changed_pages"]), (names[1], &0.into()));
     let link = home.backup(&["data/link.db"]);
     assert_eq!((&link["name"], &link["path"]), (&"app".into(), &sources[0]["path"]));
     // What lies in the repository and the state directory is not searched.
-    let all = home.json(&["backup", "."]);
+    let all = home.json(&["backup", ".", "--databases-only"]);
     assert_eq!(all["sources"].as_array().unwrap().len(), 3);
 }
 

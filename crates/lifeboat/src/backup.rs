@@ -1,4 +1,8 @@
-//! One backup of all sources that are asked for.
+//! One backup of all sources that are asked for: databases first, then files, so that what a row of a database
+//! names is there.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use lifeboat_repository::{
     BackupId, BackupName, BackupType, DatabaseSource, MANIFEST_VERSION, Manifest, Problem, Source,
@@ -6,13 +10,17 @@ use lifeboat_repository::{
 };
 
 use crate::capture::{CaptureOptions, capture};
-use crate::discover::find;
 use crate::error::chain;
+use crate::hooks::HookSubject;
+use crate::sources::sources;
 use crate::verify::verify;
 use crate::{
-    ChangedBy, Context, DatabaseTarget, Error, HookStatus, Hooked, Note, OpenRepository, Progress,
-    Request, Result,
+    BackupEvent, ChangedBy, Context, DatabaseTarget, Error, HookStatus, Hooked, Note,
+    OpenRepository, Progress, Request, Result, Sources,
 };
+
+/// What writes the backups.
+pub(crate) const TOOL: &str = concat!("lifeboat ", env!("CARGO_PKG_VERSION"));
 
 /// What to back up, and how to remember it.
 #[derive(Debug, Clone, Default)]
@@ -49,8 +57,8 @@ pub struct BackupReport {
     pub location: String,
     /// Whether it was restored and compared.
     pub verified: bool,
-    /// How it was found out what changed, for each of the databases in their order.
-    pub changed_by: Vec<ChangedBy>,
+    /// How it was found out what changed in each of the databases.
+    pub changed_by: BTreeMap<String, ChangedBy>,
     /// Sources whose `before` hook said that now is no time for them.
     pub skipped: Vec<String>,
 }
@@ -65,6 +73,11 @@ pub struct SourceReport {
 }
 
 impl BackupReport {
+    /// Whether something of the sources is missing.
+    pub fn is_partial(&self) -> bool {
+        !self.manifest.problems.is_empty()
+    }
+
     /// The databases of the backup.
     pub fn databases(&self) -> impl Iterator<Item = &DatabaseSource> {
         self.manifest.sources.iter().filter_map(Source::database)
@@ -81,25 +94,70 @@ pub fn backup(
     request: &BackupRequest,
     progress: &dyn Progress,
 ) -> Result<BackupReport> {
-    let started = Time::now();
-    let found = find(context, &request.sources, progress)?;
-    if found.targets.is_empty() {
-        return Err(first(found.failures));
+    told(progress, |id, started| {
+        let found = sources(context, &request.sources, request.backup_type.as_ref(), progress)?;
+        if found.is_empty() {
+            return Err(first(found.failures));
+        }
+        let opened = context.open_or_make_repository(progress)?;
+        make(&opened, request, found, (id, started), progress)
+    })
+}
+
+/// Backs up to a repository of several.
+pub(crate) fn backup_to(
+    opened: &OpenRepository<'_>,
+    request: &BackupRequest,
+    progress: &dyn Progress,
+) -> Result<BackupReport> {
+    told(progress, |id, started| {
+        let context = opened.context();
+        let found = sources(context, &request.sources, request.backup_type.as_ref(), progress)?;
+        if found.is_empty() {
+            return Err(first(found.failures));
+        }
+        make(opened, request, found, (id, started), progress)
+    })
+}
+
+/// Tells of the beginning of a backup, and of its failure.
+fn told(
+    progress: &dyn Progress,
+    make: impl FnOnce(BackupId, Time) -> Result<BackupReport>,
+) -> Result<BackupReport> {
+    let (id, started) = (BackupId::random(), Time::now());
+    progress.event(&BackupEvent::Started { id, time: started });
+    let made = make(id, started);
+    match &made {
+        // Nothing has failed: the owner said that now is no time for it.
+        Ok(_) | Err(Error::Skipped) => {}
+        Err(error) => progress.event(&BackupEvent::Failed { id, error }),
     }
-    let opened = context.open_or_make_repository(progress)?;
+    made
+}
+
+fn make(
+    opened: &OpenRepository<'_>,
+    request: &BackupRequest,
+    mut found: Sources,
+    (id, started): (BackupId, Time),
+    progress: &dyn Progress,
+) -> Result<BackupReport> {
+    let context = opened.context();
     opened.require_writable()?;
     if request.verify {
         // Who cannot read is told before anything is stored.
         opened.secrets()?;
     }
-    let id = BackupId::random();
     let options =
         CaptureOptions { rescan: request.rescan, base: request.base, take_over: request.take_over };
-    let mut taken = Taken { failures: found.failures, ..Taken::default() };
-    for target in &found.targets {
-        taken.take(&opened, target, id, options, progress);
+    let mut taken = Taken { failures: std::mem::take(&mut found.failures), ..Taken::default() };
+    for target in &found.databases {
+        taken.database(opened, target, id, options, progress);
     }
-    let Taken { sources, changed_by, skipped, failures } = taken;
+    // Until the manifest is there, nobody may remove what it will name.
+    let held = taken.files(opened, &found, id, progress);
+    let Taken { sources, changed_by, skipped, failures, problems } = taken;
     if sources.is_empty() {
         return Err(if failures.is_empty() { Error::Skipped } else { first(failures) });
     }
@@ -114,33 +172,41 @@ pub fn backup(
         tags: request.tags.clone(),
         started,
         finished: Time::now(),
-        tool: concat!("lifeboat ", env!("CARGO_PKG_VERSION")).to_owned(),
-        problems: failures.iter().map(problem).collect(),
+        tool: TOOL.to_owned(),
+        problems: failures.iter().map(problem).chain(problems).collect(),
         forgotten: Vec::new(),
         sources,
     };
     opened.repository().write_manifest(&manifest, &context.host().key)?;
-    if request.verify {
-        verify(&opened, &manifest, progress)?;
-    }
+    drop(held);
     let location = opened.repository().location();
     let name = manifest.name(opened.repository().form())?;
-    let verified = request.verify;
-    Ok(BackupReport { name, manifest, failures, location, verified, changed_by, skipped })
+    let verified = false;
+    let mut report =
+        BackupReport { name, manifest, failures, location, verified, changed_by, skipped };
+    progress.event(&BackupEvent::Completed { report: &report });
+    if request.verify {
+        verify(opened, &report.manifest, progress)?;
+        report.verified = true;
+        progress.event(&BackupEvent::Validated { report: &report });
+    }
+    Ok(report)
 }
 
 /// What came of the sources.
 #[derive(Default)]
-struct Taken {
-    sources: Vec<Source>,
-    changed_by: Vec<ChangedBy>,
-    skipped: Vec<String>,
-    failures: Vec<SourceReport>,
+pub(crate) struct Taken {
+    pub(crate) sources: Vec<Source>,
+    pub(crate) changed_by: BTreeMap<String, ChangedBy>,
+    pub(crate) skipped: Vec<String>,
+    pub(crate) failures: Vec<SourceReport>,
+    /// What of sources that were taken could not be read.
+    pub(crate) problems: Vec<Problem>,
 }
 
 impl Taken {
-    /// Captures a source between its hooks.
-    fn take(
+    /// Captures a database.
+    fn database(
         &mut self,
         opened: &OpenRepository<'_>,
         target: &DatabaseTarget,
@@ -148,40 +214,58 @@ impl Taken {
         options: CaptureOptions,
         progress: &dyn Progress,
     ) {
-        let context = opened.context();
-        let hooked = match Hooked::source(context, target) {
+        let path = Some(target.path.clone());
+        self.take(opened.context(), &target.name, path, progress, |taken| {
+            let (source, by) = capture(opened, target, id, options, progress)?;
+            let points = opened.context().config().points_of(&source.name).cloned();
+            taken.changed_by.insert(source.name.clone(), by);
+            Ok(Source::Database(Box::new(DatabaseSource { points, ..source })))
+        });
+    }
+
+    /// Takes a source between its hooks.
+    pub(crate) fn take(
+        &mut self,
+        context: &Context,
+        name: &str,
+        path: Option<PathBuf>,
+        progress: &dyn Progress,
+        work: impl FnOnce(&mut Self) -> Result<Source>,
+    ) {
+        let subject = HookSubject { name: name.to_owned(), path };
+        let hooked = match Hooked::source(context, subject) {
             Ok(Some(hooked)) => hooked,
             Ok(None) => {
-                progress.note(&Note::SkippedSource { source: target.name.clone() });
-                return self.skipped.push(target.name.clone());
+                progress.note(&Note::SkippedSource { source: name.to_owned() });
+                return self.skipped.push(name.to_owned());
             }
-            Err(error) => return self.fail(target, error),
+            Err(error) => return self.fail(name, error),
         };
-        match capture(opened, target, id, options, progress) {
-            Ok((source, by)) => {
-                let points = context.config().points_of(&source.name).cloned();
-                let source = DatabaseSource { points, ..source };
-                self.sources.push(Source::Database(Box::new(source)));
-                self.changed_by.push(by);
-                let failed = hooked.end(HookStatus::Success, None);
-                failed.into_iter().for_each(|error| self.fail(target, error));
+        let before = self.problems.len();
+        let failed = match work(self) {
+            Ok(source) => {
+                self.sources.push(source);
+                let partial = self.problems.len() > before;
+                let status = if partial { HookStatus::Partial } else { HookStatus::Success };
+                hooked.end(status, None)
             }
             Err(error) => {
                 progress.end();
                 let failed = hooked.end(HookStatus::Failed, Some(&error));
-                self.fail(target, error);
-                failed.into_iter().for_each(|error| self.fail(target, error));
+                self.fail(name, error);
+                failed
             }
-        }
+        };
+        failed.into_iter().for_each(|error| self.fail(name, error));
     }
 
-    fn fail(&mut self, target: &DatabaseTarget, error: Error) {
-        self.failures.push(SourceReport { source: target.name.clone(), error });
+    pub(crate) fn fail(&mut self, name: &str, error: Error) {
+        self.failures.push(SourceReport { source: name.to_owned(), error });
     }
 }
 
 fn problem(failure: &SourceReport) -> Problem {
-    Problem { source: failure.source.clone(), error: chain(&failure.error) }
+    Problem { source: failure.source.clone(), path: None, error: chain(&failure.error) }
 }
 
 fn first(failures: Vec<SourceReport>) -> Error {

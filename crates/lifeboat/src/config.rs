@@ -4,6 +4,7 @@ mod expand;
 mod hooks;
 mod keys;
 mod quantity;
+mod sources;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::hooks::{CommandLine, HooksConfig};
 pub use self::quantity::{ByteLimit, Interval};
+pub use self::sources::{CommandConfig, DeviceConfig, FilesConfig, Preset};
 
 use crate::credential::KeySource;
 use crate::password::PasswordSource;
@@ -44,6 +46,15 @@ pub struct Config {
     /// Databases by name.
     #[serde(default, rename = "database", skip_serializing_if = "BTreeMap::is_empty")]
     pub databases: BTreeMap<String, DatabaseConfig>,
+    /// Files by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, FilesConfig>,
+    /// Commands by name.
+    #[serde(default, rename = "command", skip_serializing_if = "BTreeMap::is_empty")]
+    pub commands: BTreeMap<String, CommandConfig>,
+    /// Devices by name.
+    #[serde(default, rename = "device", skip_serializing_if = "BTreeMap::is_empty")]
+    pub devices: BTreeMap<String, DeviceConfig>,
 }
 
 /// `[repository.NAME]`
@@ -122,7 +133,11 @@ impl PointsConfig {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TypeConfig {
     /// Which backups of this type stay; before the rules of the repository, after those of a source.
-    pub keep: KeepRules,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<KeepRules>,
+    /// The sources of a backup of this type that names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sources: Option<Vec<String>>,
 }
 
 /// `[replicate]`
@@ -216,7 +231,84 @@ impl Config {
 
     /// Whether nothing is to be run around backups.
     pub fn hooks_are_none(&self) -> bool {
-        self.hooks.is_default() && self.databases.values().all(|one| one.hooks.is_default())
+        let databases = self.databases.values().map(|one| &one.hooks);
+        let files = self.files.values().map(|one| &one.hooks);
+        let commands = self.commands.values().map(|one| &one.hooks);
+        let devices = self.devices.values().map(|one| &one.hooks);
+        let mut of_sources = databases.chain(files).chain(commands).chain(devices);
+        self.hooks.is_default() && of_sources.all(HooksConfig::is_default)
+    }
+
+    /// What is run around a source.
+    pub(crate) fn hooks_of(&self, source: &str) -> Option<&HooksConfig> {
+        let database = self.databases.get(source).map(|one| &one.hooks);
+        let files = self.files.get(source).map(|one| &one.hooks);
+        let command = self.commands.get(source).map(|one| &one.hooks);
+        let device = self.devices.get(source).map(|one| &one.hooks);
+        database.or(files).or(command).or(device)
+    }
+
+    /// In which backups a source stays, where that is configured for it.
+    pub(crate) fn keep_of(&self, source: &str) -> Option<&KeepRules> {
+        let database = self.databases.get(source).and_then(|one| one.keep.as_ref());
+        let files = self.files.get(source).and_then(|one| one.keep.as_ref());
+        let command = self.commands.get(source).and_then(|one| one.keep.as_ref());
+        let device = self.devices.get(source).and_then(|one| one.keep.as_ref());
+        database.or(files).or(command).or(device)
+    }
+
+    /// The names of all sources, each with its kind.
+    pub(crate) fn source_names(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let databases = self.databases.keys().map(|name| ("database", name));
+        let files = self.files.keys().map(|name| ("files", name));
+        let commands = self.commands.keys().map(|name| ("command", name));
+        let devices = self.devices.keys().map(|name| ("device", name));
+        databases.chain(files).chain(commands).chain(devices)
+    }
+
+    /// The sources of a backup of a type that names none: those that `[type.NAME]` lists. Else, `config` means
+    /// the files that are backed up when they change, and those that are called so; `incremental` all but these and
+    /// devices; any other type means all. Where there are databases alone, every type does.
+    pub(crate) fn sources_of_type(&self, backup_type: &str) -> Vec<String> {
+        if let Some(listed) = self.types.get(backup_type).and_then(|one| one.sources.as_ref()) {
+            return listed.clone();
+        }
+        let is_config = |name: &str| {
+            self.files.get(name).is_some_and(|files| files.on_change || name == "config")
+        };
+        let only_databases = self.source_names().all(|(kind, _)| kind == "database");
+        let belongs = |kind: &str, name: &str| match backup_type {
+            _ if only_databases => true,
+            "config" => is_config(name),
+            "incremental" => !is_config(name) && kind != "device",
+            _ => true,
+        };
+        let all = self.source_names().filter(|(kind, name)| belongs(kind, name));
+        all.map(|(_, name)| name.clone()).collect()
+    }
+
+    /// What its parts by themselves do not show to be wrong.
+    fn require_sound(&self) -> Result<(), String> {
+        let mut kinds = BTreeMap::new();
+        for (kind, name) in self.source_names() {
+            if let Some(other) = kinds.insert(name, kind) {
+                return Err(format!(
+                    "[{other}.{name}] and [{kind}.{name}]: two sources cannot have one name"
+                ));
+            }
+        }
+        for (name, files) in &self.files {
+            if let Some(problem) = files.problem() {
+                return Err(format!("[files.{name}]: {problem}"));
+            }
+        }
+        for (name, of_type) in &self.types {
+            let unknown = |source: &&String| !kinds.contains_key(*source);
+            if let Some(unknown) = of_type.sources.iter().flatten().find(unknown) {
+                return Err(format!("[type.{name}]: there is no source {unknown}"));
+            }
+        }
+        Ok(())
     }
 
     /// Reads the text of a configuration; the error says what is wrong and where.
@@ -235,10 +327,13 @@ impl Config {
                 problem,
             })?;
         }
-        table.try_into().map_err(|error: toml::de::Error| ConfigProblem {
+        let config: Self = table.try_into().map_err(|error: toml::de::Error| ConfigProblem {
             line: place(),
             problem: error.message().to_owned(),
-        })
+        })?;
+        let unsound = |problem| ConfigProblem { line: None, problem };
+        config.require_sound().map_err(unsound)?;
+        Ok(config)
     }
 }
 
@@ -281,8 +376,8 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.repositories["local"].keep, Some(crate::KeepRules::usual()));
-        assert_eq!(config.types["full"].keep.last, Limit::Newest(5));
-        assert!(config.types["config"].keep.is_empty());
+        assert_eq!(config.types["full"].keep.as_ref().unwrap().last, Limit::Newest(5));
+        assert!(config.types["config"].keep.as_ref().unwrap().is_empty());
         assert_eq!(config.databases["main"].keep.as_ref().unwrap().within.days, 30);
         let config = parse(
             "[points]\nladder = ['all for 2h', '1m for 3d']\n[database.main]\npath = '/app.db'\n\
@@ -305,6 +400,49 @@ mod tests {
         );
         let text = toml::to_string(&config).unwrap();
         assert_eq!(parse(&text).unwrap(), config, "{text}");
+    }
+
+    #[test]
+    fn reads_files_commands_and_devices() {
+        let text = "[files.etc]\npaths = ['/etc/app', '${HOME}/x']\nexclude = ['*.tmp', '!keep.tmp']\non-change = true\n\
+             exclude-larger-than = '1GiB'\nexclude-if-present = ['.nobackup']\nkeep = 'last 5'\ndebounce = '1s'\n\
+             [files.all]\npreset = 'system'\ndatabases = false\none-file-system = true\n\
+             [command.vault]\nrun = ['vault', 'snapshot']\nfile-name = 'vault.snap'\ntimeout = '10m'\n\
+             environment = { ADDRESS = 'here' }\n[device.card]\npath = '/dev/mmcblk0'\n\
+             [database.main]\npath = '/app.db'\n[type.weekly]\nsources = ['card', 'main']\n";
+        let config = parse(text).unwrap();
+        assert_eq!(config.files["etc"].paths[1].to_str(), Some("/home/pi/x"));
+        assert_eq!(config.keep_of("etc").unwrap().last, Limit::Newest(5));
+        assert_eq!(config.commands["vault"].run.to_string(), "vault snapshot");
+        let sources = |of| config.sources_of_type(of);
+        assert_eq!(sources("full"), ["main", "all", "etc", "vault", "card"]);
+        assert_eq!(sources("config"), ["etc"]);
+        assert_eq!(sources("incremental"), ["main", "all", "vault"]);
+        assert_eq!(sources("weekly"), ["card", "main"]);
+        let text = toml::to_string(&config).unwrap();
+        assert_eq!(parse(&text).unwrap(), config, "{text}");
+    }
+
+    #[test]
+    fn what_its_parts_do_not_show_to_be_wrong_is_refused() {
+        for (text, expected) in [
+            ("[files.a]\n", "[files.a]: it needs `paths` or a `preset`"),
+            (
+                "[files.a]\npaths = ['/']\npreset = 'system'\n",
+                "[files.a]: `paths` and `preset` exclude",
+            ),
+            (
+                "[database.a]\npath = '/x'\n[files.a]\npaths = ['/']\n",
+                "[database.a] and [files.a]: two sources cannot have one name",
+            ),
+            ("[type.x]\nsources = ['b']\n", "[type.x]: there is no source b"),
+            ("[files.a]\npath = ['/']\n", "unknown key `files.a.path`; did you mean `paths`?"),
+            ("[command.a]\nfile-name = 'x'\n", "missing field `run`"),
+            ("[files.a]\npreset = 'all'\n", "unknown variant `all`, expected `system`"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.problem.starts_with(expected), "{text:?}: {error:?}");
+        }
     }
 
     #[test]
@@ -344,7 +482,6 @@ mod tests {
                 3,
                 "expected rules like \"last 5\", \"30 days\", \"7/4/12\" (days/weeks/months) or \"all\"",
             ),
-            ("[type.full]\n", 1, "missing field `keep`"),
             (
                 "[points]\nladder = ['all for 1h', '30s for 1h']",
                 2,

@@ -12,6 +12,7 @@ use lifeboat_storage::Storage;
 
 pub(crate) use self::choice::{Access, Chosen};
 use crate::credential::KeySource;
+use crate::held_locks::HeldLocks;
 use crate::hooks::PendingHooks;
 use crate::opened::OpenRepository;
 use crate::replicate::Pace;
@@ -46,6 +47,7 @@ pub struct Context {
     /// When passes are made; for tests.
     pace: Pace,
     pending_hooks: PendingHooks,
+    held_locks: HeldLocks,
 }
 
 /// What tests put between the application and its storage.
@@ -81,7 +83,7 @@ impl Context {
         host: Host,
     ) -> Self {
         let (between, part_bytes, pace) = (None, None, Pace::default());
-        let pending_hooks = PendingHooks::default();
+        let (pending_hooks, held_locks) = (PendingHooks::default(), HeldLocks::default());
         Self {
             environment,
             config,
@@ -92,6 +94,7 @@ impl Context {
             part_bytes,
             pace,
             pending_hooks,
+            held_locks,
         }
     }
 
@@ -141,6 +144,11 @@ impl Context {
     /// The `after` hooks that are still to run: whoever ends the program early runs them.
     pub fn pending_hooks(&self) -> &PendingHooks {
         &self.pending_hooks
+    }
+
+    /// The locks that are held: whoever ends the program early gives them back.
+    pub fn held_locks(&self) -> &HeldLocks {
+        &self.held_locks
     }
 
     pub(crate) fn part_bytes(&self) -> Option<u64> {
@@ -197,6 +205,15 @@ impl Context {
     pub(crate) fn is_ours(&self, directory: &Path) -> bool {
         let same = |other: &Path| matches!((directory.canonicalize(), other.canonicalize()), (Ok(a), Ok(b)) if a == b);
         same(self.state.path()) || self.chosen().is_ok_and(|chosen| same(chosen.location.path()))
+    }
+
+    /// The directories of Lifeboat on this machine: what lies there is in no backup.
+    pub(crate) fn own_directories(&self) -> Vec<PathBuf> {
+        let chosen = self.chosen().into_iter().chain(self.every_chosen().into_iter().flatten());
+        let repositories = chosen.map(|chosen| chosen.location.path().to_owned());
+        let configured = self.config().repositories.values();
+        let configured = configured.map(|one| self.environment.working_directory().join(&one.url));
+        repositories.chain(configured).chain([self.state.path().to_owned()]).collect()
     }
 
     /// The default password file.
@@ -266,6 +283,25 @@ impl Context {
 
     fn open_chosen(&self, chosen: Chosen) -> Result<OpenRepository<'_>> {
         OpenRepository::open(self, self.wrap(chosen.location.open()?), chosen.access)
+    }
+
+    /// Opens a second repository, by URL or name, to copy to it. It must be there.
+    ///
+    /// [`Error::NoTarget`] if it is not.
+    pub fn open_target(
+        &self,
+        to: &str,
+        key: Option<KeySource>,
+        progress: &dyn Progress,
+    ) -> Result<OpenRepository<'_>> {
+        let chosen = self.choose_target(to, key)?;
+        let location = chosen.location.path().display().to_string();
+        let opened = self.open_chosen(chosen).map_err(|error| {
+            if error.is_no_repository() { Error::NoTarget { location } } else { error }
+        })?;
+        opened.require_writable()?;
+        opened.note_first_use(progress)?;
+        Ok(opened)
     }
 
     fn default_repository(&self) -> PathBuf {

@@ -126,7 +126,7 @@ impl DatabaseBackups {
         };
         let sources = vec![text.to_owned()];
         let request = BackupRequest {
-            sources: Request { sources },
+            sources: Request::databases(sources),
             label: name.map(str::to_owned),
             ..BackupRequest::default()
         };

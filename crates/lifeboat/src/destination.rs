@@ -67,6 +67,13 @@ impl Destination {
         Ok(Self { target, replaces, free_bytes })
     }
 
+    /// A path of a tree that is being restored, in a directory that is there. What is there is moved aside.
+    pub(crate) fn at(target: PathBuf, size_bytes: u64) -> Result<Self> {
+        let replaces = target.symlink_metadata().is_ok() || !sidecars(&target).is_empty();
+        let free_bytes = require(&directory_of(&target), size_bytes)?;
+        Ok(Self { target, replaces, free_bytes })
+    }
+
     /// Begins an empty stage beside the target, and removes what killed processes left there.
     pub(crate) fn begin_stage(&self, progress: &dyn Progress) -> Result<(Stage, Claim)> {
         let (directory, prefix) = (directory_of(&self.target), stage_prefix(&self.target));

@@ -24,6 +24,20 @@ pub struct Request {
     /// Files, directories, `sqlite:` URLs, or names of the configuration. Empty: all of the
     /// configuration.
     pub sources: Vec<String>,
+    /// Of directories, take the databases alone.
+    pub databases_only: bool,
+}
+
+impl Request {
+    /// These sources.
+    pub fn of(sources: Vec<String>) -> Self {
+        Self { sources, databases_only: false }
+    }
+
+    /// The databases of these sources.
+    pub fn databases(sources: Vec<String>) -> Self {
+        Self { sources, databases_only: true }
+    }
 }
 
 /// What is to be backed up, and what could not be looked at.
@@ -50,8 +64,7 @@ pub(crate) fn find(
     request: &Request,
     progress: &dyn Progress,
 ) -> Result<Discovered> {
-    let mut finder =
-        Finder { context, progress, found: Discovered::default(), inodes: HashMap::new() };
+    let mut finder = Finder::new(context, progress);
     let configured = &context.config().databases;
     if request.sources.is_empty() {
         for (name, database) in configured {
@@ -89,22 +102,37 @@ pub fn path_of_url(text: &str) -> PathBuf {
     PathBuf::from(path)
 }
 
-struct Finder<'a> {
+/// Finds databases one after the other, each once.
+pub(crate) struct Finder<'a> {
     context: &'a Context,
     progress: &'a dyn Progress,
     found: Discovered,
-    inodes: HashMap<(u64, u64), PathBuf>,
+    /// The place among the targets by device and inode.
+    inodes: HashMap<(u64, u64), usize>,
 }
 
-impl Finder<'_> {
-    fn configured(&mut self, name: &str, path: &str) {
+impl<'a> Finder<'a> {
+    pub(crate) fn new(context: &'a Context, progress: &'a dyn Progress) -> Self {
+        Self { context, progress, found: Discovered::default(), inodes: HashMap::new() }
+    }
+
+    /// Those that were found so far.
+    pub(crate) fn targets(&self) -> &[DatabaseTarget] {
+        &self.found.targets
+    }
+
+    pub(crate) fn into_found(self) -> Discovered {
+        self.found
+    }
+
+    pub(crate) fn configured(&mut self, name: &str, path: &str) {
         let path = self.absolute(path);
         if let Err(error) = self.take_file(&path, Some(name)) {
             self.fail(name, error);
         }
     }
 
-    fn named(&mut self, source: &str) {
+    pub(crate) fn named(&mut self, source: &str) {
         let path = self.absolute(source);
         let result = if path.is_dir() { self.walk(&path) } else { self.take_file(&path, None) };
         if let Err(error) = result {
@@ -166,20 +194,38 @@ impl Finder<'_> {
     }
 
     fn add(&mut self, path: PathBuf, name: Option<&str>) -> Result<()> {
-        let metadata = path.metadata().map_err(Error::file("look at", &path))?;
-        if let Some(other) = self.inodes.get(&(metadata.dev(), metadata.ino())) {
-            self.progress.note(&Note::SameDatabase { path, other: other.clone() });
-            return Ok(());
+        let before = self.found.targets.len();
+        let target = self.place(&path, name)?;
+        if target < before {
+            let other = self.found.targets[target].path.clone();
+            self.progress.note(&Note::SameDatabase { path, other });
         }
-        let taken: Vec<String> =
-            self.found.targets.iter().map(|target| target.name.clone()).collect();
+        Ok(())
+    }
+
+    /// The name of the database at a path, which is taken unless it is among the targets already.
+    pub(crate) fn add_once(&mut self, path: &Path) -> Result<String> {
+        let target = self.place(path, None)?;
+        Ok(self.found.targets[target].name.clone())
+    }
+
+    fn place(&mut self, path: &Path, name: Option<&str>) -> Result<usize> {
+        let metadata = path.metadata().map_err(Error::file("look at", path))?;
+        let inode = (metadata.dev(), metadata.ino());
+        if let Some(target) = self.inodes.get(&inode) {
+            return Ok(*target);
+        }
+        let targets = &mut self.found.targets;
         let name = match name {
             Some(name) => name.to_owned(),
-            None => name_of(self.context.state(), &path, &taken)?,
+            None => {
+                let taken: Vec<String> = targets.iter().map(|target| target.name.clone()).collect();
+                name_of(self.context.state(), path, &taken)?
+            }
         };
-        self.inodes.insert((metadata.dev(), metadata.ino()), path.clone());
-        self.found.targets.push(DatabaseTarget { name, path });
-        Ok(())
+        targets.push(DatabaseTarget { name, path: path.to_owned() });
+        self.inodes.insert(inode, targets.len() - 1);
+        Ok(targets.len() - 1)
     }
 }
 

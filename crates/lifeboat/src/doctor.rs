@@ -9,6 +9,8 @@ mod clock;
 mod configuration;
 mod database;
 mod engine;
+mod files;
+mod files_part;
 mod finding;
 mod history;
 mod integrity;
@@ -39,13 +41,13 @@ const PAGE_ARRAY_SHARE: u64 = 128;
 /// What to examine.
 #[derive(Debug, Clone, Default)]
 pub struct DoctorRequest {
-    /// The databases; empty: all of the configuration.
+    /// The databases, and configured files; empty: all of the configuration.
     pub sources: Request,
     /// Whether to run SQLite's own check on each of them.
     pub integrity: bool,
 }
 
-/// Examines engine, configuration, state directory, clock, repositories and databases.
+/// Examines engine, configuration, state directory, clock, repositories, databases and configured files.
 ///
 /// What is wrong with any of them is a finding; an error is only what keeps from examining at all.
 pub fn doctor(
@@ -82,6 +84,7 @@ pub fn doctor(
     ];
     examinations.extend(repositories);
     examinations.extend(databases);
+    examinations.extend(files::examine(&context, &request.sources, progress));
     Ok(examinations)
 }
 

@@ -19,6 +19,46 @@ pub enum Error {
     /// A repository could not be used.
     #[error(transparent)]
     Repository(#[from] lifeboat_repository::Error),
+    /// The paths of a source make no sense.
+    #[error(transparent)]
+    Files(lifeboat_files::Error),
+    /// A directory to restore to could not be used.
+    #[error(transparent)]
+    Put(lifeboat_files::Problem),
+    /// What was named is not among the files of a source.
+    #[error("no {} in source {source_name} of backup {}", path.display(), backup.short())]
+    NoPath {
+        /// The path.
+        path: PathBuf,
+        /// The source.
+        source_name: String,
+        /// The backup.
+        backup: BackupId,
+    },
+    /// Something of a backup cannot be read back.
+    #[error("{} of source {source_name} cannot be read back", path.display())]
+    NotReadable {
+        /// What.
+        path: PathBuf,
+        /// The source.
+        source_name: String,
+        /// Why.
+        #[source]
+        source: Box<Error>,
+    },
+    /// What a command prints could not be backed up.
+    #[error("the command of {name} failed: {command:?}: {problem}")]
+    Command {
+        /// The source.
+        name: String,
+        /// The command as configured.
+        command: String,
+        /// What happened.
+        problem: String,
+    },
+    /// Several sources failed for this one reason.
+    #[error(transparent)]
+    Shared(std::sync::Arc<Error>),
     /// A file or directory of ours could not be used.
     #[error("cannot {operation} {}", path.display())]
     File {
@@ -165,6 +205,20 @@ pub enum Error {
         /// What it said.
         problem: String,
     },
+    /// There is no repository where backups were to be copied to.
+    #[error("no repository at {location} to copy to")]
+    NoTarget {
+        /// Where it was looked for.
+        location: String,
+    },
+    /// Backups of another host would be signed by this one.
+    #[error("backup {} is of host {host}, and its copy would be signed by this host", backup.short())]
+    OtherHostsCopy {
+        /// The backup.
+        backup: BackupId,
+        /// Its host, as it stands in keys.
+        host: String,
+    },
     /// There is no backup that fits the request.
     #[error("no backup {wanted} in {location}")]
     NoBackup {
@@ -300,10 +354,42 @@ impl Error {
         matches!(error, lifeboat_storage::Error::Exists { .. })
     }
 
+    /// Whether the files part cannot be opened because of what is stored.
+    pub(crate) fn is_damaged_files(&self) -> bool {
+        use lifeboat_restic::Error as Restic;
+        matches!(
+            self,
+            Self::Repository(lifeboat_repository::Error::Files(
+                Restic::WrongKey { .. } | Restic::UnknownVersion { .. } | Restic::Corrupt { .. }
+            ))
+        )
+    }
+
+    /// The lock of the files part that is in the way, and how many seconds ago it was taken or renewed.
+    pub fn locked_by(&self) -> Option<(&lifeboat_restic::Lock, u64)> {
+        match self {
+            Self::Repository(lifeboat_repository::Error::Files(
+                lifeboat_restic::Error::Locked { lock, age_seconds, .. },
+            )) => Some((lock, *age_seconds)),
+            Self::Shared(error) => error.locked_by(),
+            _ => None,
+        }
+    }
+
     /// The object that is damaged, if one is.
     pub(crate) fn key(&self) -> Option<&Key> {
         match self {
             Self::Repository(error) => error.key(),
+            _ => None,
+        }
+    }
+
+    /// What was wrong with the source itself, if it was that: nothing was stored.
+    pub(crate) fn of_source(&self) -> Option<String> {
+        match self {
+            Self::Repository(lifeboat_repository::Error::Files(
+                lifeboat_restic::Error::Source { source },
+            )) => Some(source.to_string()),
             _ => None,
         }
     }
@@ -319,6 +405,12 @@ impl Error {
 
 impl From<lifeboat_storage::Error> for Error {
     fn from(error: lifeboat_storage::Error) -> Self {
+        Self::Repository(error.into())
+    }
+}
+
+impl From<lifeboat_restic::Error> for Error {
+    fn from(error: lifeboat_restic::Error) -> Self {
         Self::Repository(error.into())
     }
 }

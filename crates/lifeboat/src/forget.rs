@@ -155,13 +155,16 @@ fn decide_by_rules(
 pub(crate) struct Configured<'a> {
     context: &'a Context,
     host: String,
-    repository: KeepRules,
+    repository: Option<KeepRules>,
+    usual: KeepRules,
+    by_type: Vec<(&'static str, KeepRules)>,
 }
 
 impl<'a> Configured<'a> {
     pub(crate) fn of(context: &'a Context) -> Result<Self> {
-        let repository = context.repository_rules()?.unwrap_or_else(KeepRules::usual);
-        Ok(Self { context, host: context.host_name(), repository })
+        let repository = context.repository_rules()?;
+        let (usual, by_type) = (KeepRules::usual(), KeepRules::usual_by_type());
+        Ok(Self { context, host: context.host_name(), repository, usual, by_type })
     }
 
     /// What a name means is known for this host only; and only it may sign for its backups when a
@@ -173,11 +176,57 @@ impl<'a> Configured<'a> {
         source: &str,
     ) -> &KeepRules {
         let config = self.context.config();
-        let database = config.databases.get(source).filter(|_| host == self.host);
-        let of_type = || config.types.get(backup_type?.as_str());
-        database
-            .and_then(|database| database.keep.as_ref())
-            .or_else(|| of_type().map(|of_type| &of_type.keep))
-            .unwrap_or(&self.repository)
+        let of_source = || config.keep_of(source).filter(|_| host == self.host);
+        let of_type = || config.types.get(backup_type?.as_str())?.keep.as_ref();
+        of_source()
+            .or_else(of_type)
+            .or(self.repository.as_ref())
+            .or_else(|| self.usual_of(backup_type?))
+            .unwrap_or(&self.usual)
+    }
+
+    fn usual_of(&self, backup_type: &BackupType) -> Option<&KeepRules> {
+        let mut known = self.by_type.iter();
+        known.find(|(name, _)| *name == backup_type.as_str()).map(|(_, rules)| rules)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lifeboat_repository::{KeepRules, Limit};
+
+    use super::Configured;
+    use crate::{Context, Environment, Overrides};
+
+    /// What each type of backup of a source keeps under a configuration: `last N`, `N days`, or nothing.
+    fn kept(config: &str) -> [String; 4] {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("lifeboat.toml"), config).unwrap();
+        let environment = Environment::of([("HOME", home.path())], home.path());
+        let context = Context::load(environment, Overrides::default()).unwrap();
+        let configured = Configured::of(&context).unwrap();
+        let host = context.host_name();
+        ["full", "incremental", "config", "other"].map(|name| {
+            let rules = configured.rules(&host, Some(&name.parse().unwrap()), "etc");
+            match (rules.last, rules.within.days) {
+                _ if *rules == KeepRules::usual() => "usual".to_owned(),
+                (Limit::Newest(0), days) => format!("{days} days"),
+                (Limit::Newest(last), 0) => format!("last {last}"),
+                (Limit::Newest(last), days) => format!("last {last}, {days} days"),
+                (Limit::Unlimited, _) => "all".to_owned(),
+            }
+        })
+    }
+
+    #[test]
+    fn the_nearest_rules_count() {
+        assert_eq!(kept(""), ["30 days", "7 days", "last 5, 90 days", "usual"]);
+        let repository = "[repository.r]\nurl = 'r'\nkeep = 'last 3'\n";
+        assert_eq!(kept(repository), ["last 3", "last 3", "last 3", "last 3"]);
+        let of_type =
+            format!("{repository}[type.config]\nkeep = '9 days'\n[type.full]\nsources = []\n");
+        assert_eq!(kept(&of_type), ["last 3", "last 3", "9 days", "last 3"]);
+        let of_source = format!("{of_type}[files.etc]\npaths = ['/etc']\nkeep = 'last 8'\n");
+        assert_eq!(kept(&of_source), ["last 8", "last 8", "last 8", "last 8"]);
     }
 }

@@ -9,6 +9,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{park, sleep};
@@ -18,14 +19,14 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::config::{CommandLine, HooksConfig};
 use crate::error::chain;
-use crate::{Context, DatabaseTarget, Error, Result};
+use crate::{Context, Error, Result};
 
 /// The status with which `before` says that now is no time for a backup.
 const SKIP: i32 = 75;
 /// From the request to end to the end that nothing can refuse.
 const MERCY: Duration = Duration::from_secs(5);
 /// Variables that are no business of a hook.
-const SECRETS: [&str; 2] = ["LIFEBOAT_PASSWORD", "RESTIC_PASSWORD"];
+pub(crate) const SECRETS: [&str; 2] = ["LIFEBOAT_PASSWORD", "RESTIC_PASSWORD"];
 
 /// How what stands between `before` and `after` went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +81,15 @@ pub struct Hooked<'a> {
 
 /// What a hook is of: a source, or the whole backup.
 #[derive(Debug, Clone, Default)]
-struct Subject(Option<DatabaseTarget>);
+struct Subject(Option<HookSubject>);
+
+/// A source that has hooks.
+#[derive(Debug, Clone)]
+pub(crate) struct HookSubject {
+    pub(crate) name: String,
+    /// Where it is, if that is one place.
+    pub(crate) path: Option<PathBuf>,
+}
 
 impl fmt::Display for Subject {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -123,12 +132,11 @@ impl<'a> Hooked<'a> {
     }
 
     /// Begins with a source of the backup.
-    pub(crate) fn source(context: &'a Context, target: &DatabaseTarget) -> Result<Option<Self>> {
+    pub(crate) fn source(context: &'a Context, subject: HookSubject) -> Result<Option<Self>> {
         const NONE: &HooksConfig =
             &HooksConfig { before: None, after: None, on_failure: None, timeout: None };
-        let configured = context.config().databases.get(&target.name);
-        let hooks = configured.map_or(NONE, |database| &database.hooks);
-        Self::begin(context.pending_hooks(), hooks, Subject(Some(target.clone())))
+        let hooks = context.config().hooks_of(&subject.name).unwrap_or(NONE);
+        Self::begin(context.pending_hooks(), hooks, Subject(Some(subject)))
     }
 
     fn begin(
@@ -318,7 +326,10 @@ impl Hook {
         }
         command.env("LIFEBOAT_HOOK", self.when.as_str());
         if let Some(target) = &self.subject.0 {
-            command.env("LIFEBOAT_SOURCE", &target.name).env("LIFEBOAT_PATH", &target.path);
+            command.env("LIFEBOAT_SOURCE", &target.name);
+            target.path.iter().for_each(|path| {
+                command.env("LIFEBOAT_PATH", path);
+            });
         }
         if let Some(status) = status {
             command.env("LIFEBOAT_STATUS", status.as_str());

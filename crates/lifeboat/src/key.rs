@@ -4,6 +4,7 @@ mod accept;
 mod add;
 mod passwd;
 mod remove;
+mod restic;
 mod rotate;
 
 use lifeboat_repository::{KeyEntry, Recipient, encode_name};

@@ -43,12 +43,14 @@
 
 mod backoff;
 mod backup;
+mod backup_event;
 mod backups;
 mod capture;
 mod changed_by;
 mod check;
 mod config;
 mod context;
+mod copy;
 mod credential;
 mod database_backups;
 mod databases_meant;
@@ -59,9 +61,11 @@ mod doctor;
 mod dump;
 mod environment;
 mod error;
+mod files;
 mod fill;
 mod follow;
 mod forget;
+mod held_locks;
 mod hooks;
 mod key;
 mod ladders;
@@ -72,6 +76,7 @@ mod names;
 mod opened;
 mod password;
 mod pins;
+mod plan_backup;
 mod point_choice;
 mod point_search;
 mod points;
@@ -86,6 +91,7 @@ mod search;
 mod select;
 mod selected;
 pub mod size;
+mod sources;
 mod space;
 mod staging;
 mod state;
@@ -93,30 +99,40 @@ mod stats;
 mod status;
 mod tidy;
 mod undelete;
+mod unlock;
 mod verify;
 mod vouch;
 mod way;
 mod when;
 
+pub use lifeboat_files::{Entry, FileTime, Kind, Metadata, Overwrite};
 pub use lifeboat_ltx::Txid;
 pub use lifeboat_repository::{
-    Age, BackupId, BackupName, BackupType, CheckOptions, CheckReport, CompactPlan, CompactReport,
-    DatabaseSource, Doomed, Finding, Forgotten, Form, GRACE, KeepRules, KeyEntry, KeyHolder, KeyId,
-    Ladder, Limit, LineageId, LostDatabase, LtxFile, Manifest, Merge, ObjectRef, Person, Point,
-    Problem, PruneOptions, PrunePlan, PruneReport, Reason, Recipient, Returning, Source, Time,
-    Undeletion, Why, Wrapping, WrappingName, fingerprint,
+    Age, BackupCopy, BackupId, BackupName, BackupType, CheckOptions, CheckReport, CommandSource,
+    CompactPlan, CompactReport, DatabaseSource, DeviceSource, Doomed, FilesPrunePlan, FilesPruned,
+    FilesSource, FilesUsage, Finding, Forgotten, Form, GRACE, KeepRules, KeyEntry, KeyHolder,
+    KeyId, Ladder, Limit, LineageId, LostSource, LtxFile, Manifest, Merge, ObjectRef, Person,
+    PlacedDatabase, Point, Problem, PruneOptions, PrunePlan, PruneReport, Reason, Recipient,
+    Returning, Source, StoredTree, Subset, Time, Undeletion, Why, Wrapping, WrappingName,
+    fingerprint,
 };
+pub use lifeboat_restic::{Lock, LostPath, LostRoot, Unlock, Unlocked, escape, is_stale};
 pub use lifeboat_sqlite::{Replaced, check_engine};
 
 pub use backup::{BackupReport, BackupRequest, SourceReport, backup};
+pub use backup_event::BackupEvent;
 pub use backups::{BackupEntry, backup_names, backups};
 pub use changed_by::ChangedBy;
-pub use check::check;
+pub use check::{check, check_without_lock};
 pub use config::{
-    ByteLimit, CommandLine, Config, ConfigFile, ConfigProblem, DatabaseConfig, HooksConfig,
-    Interval, PointsConfig, ReplicateConfig, RepositoryConfig, TypeConfig,
+    ByteLimit, CommandConfig, CommandLine, Config, ConfigFile, ConfigProblem, DatabaseConfig,
+    DeviceConfig, FilesConfig, HooksConfig, Interval, PointsConfig, Preset, ReplicateConfig,
+    RepositoryConfig, TypeConfig,
 };
 pub use context::{Context, Overrides};
+pub use copy::{
+    CopyFailure, CopyPlan, CopyReport, CopyRequest, PlannedCopy, copy, plan_copy, select_copies,
+};
 pub use credential::KeySource;
 pub use database_backups::{
     BackupList, BackupsOptions, BackupsStats, DatabaseBackup, DatabaseBackups, RETENTION_DAYS,
@@ -128,10 +144,19 @@ pub use doctor::{Area, Diagnosis, DoctorRequest, Examination, Severity, doctor};
 pub use dump::{DumpReport, PointDumpReport, dump, dump_point};
 pub use environment::Environment;
 pub use error::{Error, Result};
+pub use files::{
+    Change, DatabaseDifference, DiffItem, DiffReport, DiffRequest, Difference, FileDumpReport,
+    FilesRestorePlan, FilesRestoreReport, FilesRestoreRequest, FindReport, FindRequest, FoundEntry,
+    FoundWhat, ImageRestorePlan, ImageRestoreReport, ImageRestoreRequest, ListRequest, Meant,
+    PlacedAction, PlacedPlan, RestoreProblem, RestoredDatabase, StoredSource, diff, dump_file,
+    find_files, kind_name, list_files, meant, plan_files_prune, plan_files_restore,
+    plan_image_restore, restore_files, restore_image,
+};
 pub use follow::{
     FollowEnd, FollowEvent, FollowPoint, FollowReport, FollowRequest, Rewrite, follow,
 };
 pub use forget::{ForgetGroup, ForgetPlan, ForgetRequest, ForgetVerdict, forget, plan_forget};
+pub use held_locks::HeldLocks;
 pub use hooks::{HookStatus, Hooked, PendingHooks};
 pub use key::{
     Acceptable, Acceptance, ChangedHost, ChangedRecipient, KeptPassword, KeyList, NewKey,
@@ -141,6 +166,7 @@ pub use key::{
 };
 pub use opened::OpenRepository;
 pub use password::{PasswordSource, SecretString};
+pub use plan_backup::{BackupPlan, PlannedFiles, plan_backup};
 pub use point_choice::{FoundPoint, PointChoice, PointSelection, parse_txid};
 pub use point_search::SkippedPoint;
 pub use points::{DatabasePoints, LineagePoints, PointsRequest, points};
@@ -159,7 +185,11 @@ pub use restore_point::{
     PointRestorePlan, PointRestoreReport, PointRestoreRequest, plan_point_restore, restore_point,
 };
 pub use select::{Selection, select};
-pub use stats::{DatabaseStats, FORECAST_DAYS, Forecast, Stats, stats};
+pub use sources::{CommandTarget, DeviceTarget, FilesTarget, Sources, sources};
+pub use stats::{
+    DatabaseStats, FORECAST_DAYS, FilesStats, Forecast, Stats, StoredSourceStats, stats,
+};
 pub use status::status;
 pub use undelete::{UndeleteRequest, plan_undelete, undelete};
+pub use unlock::unlock;
 pub use when::parse_time;

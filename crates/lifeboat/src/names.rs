@@ -21,14 +21,21 @@ pub(crate) fn name_of(state: &StateDirectory, path: &Path, taken: &[String]) -> 
     let is_taken = |name: &str| {
         taken.iter().any(|taken| taken == name) || known.iter().any(|(known, _)| known == name)
     };
-    if !is_taken(&stem) {
-        return Ok(stem);
-    }
+    Ok(if is_taken(&stem) { hashed(&stem, path) } else { stem })
+}
+
+/// The last component of a path; of `/`, what that is called.
+pub(crate) fn stem_of(path: &Path) -> String {
+    path.file_name().map_or_else(|| "root".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// A name that is told from others of the same stem by a hash of the path.
+pub(crate) fn hashed(stem: &str, path: &Path) -> String {
     let mut name = format!("{stem}-");
     for byte in &Sha256::digest(path.as_os_str().as_bytes())[..4] {
         let _ = write!(name, "{byte:02x}");
     }
-    Ok(name)
+    name
 }
 
 /// The state directory of the database with this name, and whether another file has the name.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use lifeboat_ltx::Txid;
 use lifeboat_repository::{BackupName, DatabaseSource};
 
-use crate::{ChangedBy, DamagedObject, FoundPoint, SkippedBackup, SkippedPoint};
+use crate::{BackupEvent, ChangedBy, DamagedObject, FoundPoint, SkippedBackup, SkippedPoint};
 
 /// Receives the progress of long work. All methods do nothing by default.
 pub trait Progress: Sync {
@@ -20,6 +20,9 @@ pub trait Progress: Sync {
 
     /// Something happened that the user should know.
     fn note(&self, _note: &Note) {}
+
+    /// Something happened to a backup.
+    fn event(&self, _event: &BackupEvent<'_>) {}
 }
 
 /// Tells nobody.
@@ -93,6 +96,18 @@ pub enum Note {
         /// The database's name.
         source: String,
     },
+    /// Something of a source of files is left out.
+    LeftOut {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// Something of a source of files could not be read.
+    Unreadable {
+        /// What, and why.
+        problem: String,
+    },
     /// A path was found twice, by another name or link.
     SameDatabase {
         /// The path that is left out.
@@ -135,6 +150,11 @@ pub enum Note {
         host: String,
         /// The public key.
         key: String,
+    },
+    /// Files are read without a lock, because nothing can be written to the repository.
+    NotLocked {
+        /// Where it is.
+        location: String,
     },
     /// Verification was switched off.
     NotVerified,

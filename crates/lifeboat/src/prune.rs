@@ -1,10 +1,11 @@
 //! Merges what the history need not hold apart any more, and removes the bytes that nothing needs.
 
 use lifeboat_repository::{
-    CompactPlan, CompactReport, Doomed, GRACE, NoCopies, PruneOptions, PrunePlan, PruneReport,
-    Time, compact_as_planned, usage,
+    CompactPlan, CompactReport, Doomed, FilesPruned, GRACE, NoCopies, PruneOptions, PrunePlan,
+    PruneReport, Time, compact_as_planned, usage,
 };
 
+use crate::files::prune_files;
 use crate::forget::{ForgetPlan, ForgetRequest, forget, plan_forget};
 use crate::ladders::Ladders;
 use crate::{OpenRepository, Progress, Renewed, Result, backups, renew_bases};
@@ -14,6 +15,9 @@ use crate::{OpenRepository, Progress, Renewed, Result, backups, renew_bases};
 pub struct Pruned {
     /// Objects.
     pub objects: PruneReport,
+    /// The files part; `None` where there are no files. An error does not undo the rest:
+    /// [`Error::locked_by`](crate::Error::locked_by) if somebody else uses it.
+    pub files: Option<Result<FilesPruned>>,
     /// Temporary files of uploads that were killed, and that were removed.
     pub temporary_files: u64,
 }
@@ -76,7 +80,7 @@ pub fn space_used(opened: &OpenRepository<'_>) -> Result<SpaceUsed> {
     Ok(SpaceUsed { used_bytes: usage(opened.repository())?.bytes, unneeded_bytes })
 }
 
-/// Carries a plan out.
+/// Carries a plan out, and prunes files, of which a plan must be made when nobody else uses them.
 pub fn prune(
     opened: &OpenRepository<'_>,
     plan: &PrunePlan,
@@ -91,8 +95,10 @@ pub fn prune(
     }
     let objects = lifeboat_repository::prune(repository, secrets, plan, &host, options);
     progress.end();
+    let objects = objects?;
     let temporary_files = opened.context().sweep_repository(options.grace.max(GRACE))?;
-    Ok(Pruned { objects: objects?, temporary_files })
+    let files = prune_files(opened, options, progress).transpose();
+    Ok(Pruned { objects, files, temporary_files })
 }
 
 fn ladders(opened: &OpenRepository<'_>) -> Result<Ladders> {

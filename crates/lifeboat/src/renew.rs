@@ -35,7 +35,11 @@ pub fn renew_bases(opened: &OpenRepository<'_>, progress: &dyn Progress) -> Resu
             Ok(None) | Err(Error::Busy { .. }) => {}
             Err(error) => {
                 progress.end();
-                renewed.problems.push(Problem { source: target.name, error: chain(&error) });
+                renewed.problems.push(Problem {
+                    source: target.name,
+                    path: None,
+                    error: chain(&error),
+                });
             }
         }
     }

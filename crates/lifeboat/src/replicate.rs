@@ -14,7 +14,8 @@
 //!
 //! A third kind of thread, the starter, does what may take long: first captures, and bringing a repository
 //! up from whatever it has to the present state, where the spool does not lead there. A fourth, the keeper,
-//! merges what is stored and removes what nobody needs.
+//! merges what is stored and removes what nobody needs. Where files are to be backed up when they change, a
+//! fifth does that.
 
 mod captures;
 mod control;
@@ -24,6 +25,7 @@ mod event;
 mod growth;
 mod keeper;
 mod message;
+mod on_change;
 mod queue;
 mod replica;
 mod seal;
@@ -48,6 +50,7 @@ pub use yielding::yield_databases;
 
 use self::engine::{Engine, Parts};
 use self::keeper::Keeper;
+use self::on_change::OnChange;
 use self::starter::Starter;
 use self::uploader::Uploader;
 use self::wake::Wake;
@@ -177,6 +180,12 @@ pub fn replicate(
             };
             spawn(scope, "keep", move || keeper.run())?;
         }
+        let wake_on_change = Wake::new()?;
+        if !request.once && context.on_change().next().is_some() {
+            let (count, wake) = (repositories.len(), wake_on_change.clone());
+            let on_change = OnChange::new(context, count, events, stop, wake)?;
+            spawn(scope, "on-change", move || on_change.run())?;
+        }
         drop(to_engine);
         let parts = Parts {
             context,
@@ -194,7 +203,11 @@ pub fn replicate(
                 .map(|one| one.location.path().display().to_string())
                 .collect(),
         };
-        Engine::new(parts)?.run()
+        let ended = Engine::new(parts).and_then(Engine::run);
+        // Whoever ends early, for an error, takes the others along.
+        stop.set.store(true, Ordering::Release);
+        wake_on_change.ring();
+        ended
     })
 }
 

@@ -5,6 +5,7 @@
 
 mod database;
 mod file;
+mod files;
 mod host;
 mod ledger;
 mod numbers;

@@ -1,5 +1,6 @@
 //! What a repository takes up, why, and what it will.
 
+mod files;
 mod forecast;
 mod growth;
 
@@ -13,6 +14,7 @@ use lifeboat_repository::{
 };
 use lifeboat_storage::Key;
 
+pub use self::files::{FilesStats, StoredSourceStats};
 use self::forecast::{Facts, forecast};
 use self::growth::{changes, elapsed_ms, growth, resized};
 use crate::forget::Configured;
@@ -41,10 +43,12 @@ pub struct Stats {
     /// Of the stored bytes those that nothing needs: prunes will remove them.
     pub waiting_bytes: u64,
     /// Stored bytes after each of [`FORECAST_DAYS`], at least and at most; `None` where that is not
-    /// known of every database.
+    /// known of every database, and of files.
     pub forecast: Option<Forecast>,
     /// Databases.
     pub databases: Vec<DatabaseStats>,
+    /// Files, command output and devices; `None` where there are none.
+    pub files: Option<FilesStats>,
 }
 
 /// Bytes after each of [`FORECAST_DAYS`], at least and at most.
@@ -101,7 +105,11 @@ pub fn stats(opened: &OpenRepository<'_>) -> Result<Stats> {
         ..Stats::default()
     };
     let gone: HashSet<&Key> = waiting.iter().map(|object| &object.key).collect();
-    let mut other_bytes = usage.bytes;
+    let mut other_bytes = usage.bytes.saturating_sub(usage.files.bytes);
+    stats.files = FilesStats::of(opened, usage.files, &manifests)?;
+    let stored = manifests.iter().flat_map(|manifest| &manifest.sources);
+    let stored = stored.filter(|source| source.stored().is_some());
+    stats.restorable_bytes = stored.map(Source::size_bytes).sum();
     for address in opened.repository().databases()? {
         let key = (address.host().to_owned(), address.name().to_owned());
         let used = usage.databases.get(&key).cloned().unwrap_or_default();
@@ -129,7 +137,7 @@ pub fn stats(opened: &OpenRepository<'_>) -> Result<Stats> {
         foresee(opened, &address, &held, &gone, &configured, &mut found)?;
         stats.databases.push(found);
     }
-    stats.forecast = total(&stats.databases, other_bytes);
+    stats.forecast = total(&stats.databases, stats.files.as_ref(), other_bytes);
     Ok(stats)
 }
 
@@ -234,13 +242,18 @@ fn rungs(files: &[LtxFile], horizon: Duration, gone: &HashSet<&Key>) -> (u64, Du
     (bytes, history.min(horizon))
 }
 
-/// The sum over all databases, and what else there is.
-fn total(databases: &[DatabaseStats], other_bytes: u64) -> Option<Forecast> {
+/// The sum over all databases, files, and what else there is.
+fn total(
+    databases: &[DatabaseStats],
+    files: Option<&FilesStats>,
+    other_bytes: u64,
+) -> Option<Forecast> {
     let mut total = [(other_bytes, other_bytes); 2];
-    for database in databases {
-        for (sum, (low, high)) in total.iter_mut().zip(database.forecast?) {
+    let forecasts = databases.iter().map(|database| database.forecast);
+    for forecast in forecasts.chain(files.map(FilesStats::forecast)) {
+        for (sum, (low, high)) in total.iter_mut().zip(forecast?) {
             *sum = (sum.0.saturating_add(low), sum.1.saturating_add(high));
         }
     }
-    (!databases.is_empty()).then_some(total)
+    (!databases.is_empty() || files.is_some()).then_some(total)
 }

@@ -1,7 +1,9 @@
 //! Brings back what was forgotten, as long as it has not been pruned.
 
 use lifeboat_repository::{BackupName, Undeletion, encode_name};
+use lifeboat_restic::LockKind;
 
+use crate::files::FilesPart;
 use crate::select::with_id;
 use crate::{Error, OpenRepository, Result};
 
@@ -51,5 +53,8 @@ pub fn undelete(opened: &OpenRepository<'_>, undeletion: Undeletion) -> Result<(
         return Err(Error::OtherHost { backup, host: back.manifest.host, sources: back.left_out });
     }
     let key = &opened.context().host().key;
-    Ok(lifeboat_repository::undelete(opened.repository(), &back, key)?)
+    // Held until the backup is there: no prune removes its files meanwhile.
+    let part = if back.has_files() { FilesPart::open(opened, LockKind::Shared)? } else { None };
+    let files = part.as_ref().map(|part| &part.repository);
+    Ok(lifeboat_repository::undelete(opened.repository(), files, &back, key)?)
 }

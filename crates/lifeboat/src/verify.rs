@@ -2,24 +2,24 @@
 
 use lifeboat_repository::{DatabaseSource, Manifest, Source};
 
+use crate::files::verify_stored;
 use crate::fill::fill;
 use crate::select::{candidates, database_in, no_backup, select};
 use crate::selected::Selected;
 use crate::staging::begin_scratch;
 use crate::{Detour, OpenRepository, Progress, Result, Selection};
 
-/// Verifies every database of a backup.
+/// Verifies everything that a backup holds.
 pub(crate) fn verify(
     opened: &OpenRepository<'_>,
     manifest: &Manifest,
     progress: &dyn Progress,
 ) -> Result<()> {
     let mut detour = Detour::default();
-    manifest
-        .sources
-        .iter()
-        .filter_map(Source::database)
-        .try_for_each(|database| verify_one(opened, manifest, database, &mut detour, progress))
+    manifest.sources.iter().try_for_each(|source| match source {
+        Source::Database(database) => verify_one(opened, manifest, database, &mut detour, progress),
+        source => verify_stored(opened, source, progress),
+    })
 }
 
 /// Verifies the backup that a selection means; of a selection with a source, that database in the

@@ -62,7 +62,7 @@ impl Running {
         let rows: i64 =
             self.application.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap();
         assert_eq!(database.tables["t"], u64::try_from(rows).ok());
-        (report.changed_by[0], notes.text(), database)
+        (report.changed_by["app"], notes.text(), database)
     }
 
     fn back_up(&mut self) -> ChangedBy {

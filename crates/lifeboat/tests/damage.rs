@@ -74,7 +74,7 @@ impl Sound {
 
     /// Compares what a check says with what restores do.
     fn assert_agreement(&self, opened: &OpenRepository<'_>, what: &str) -> CheckReport {
-        let report = check(opened, CheckOptions { read_data: true }, &Silent).unwrap();
+        let report = check(opened, CheckOptions::all(), &Silent).unwrap();
         let restorable: Vec<String> =
             report.restorable.iter().map(|name| name.id.to_string()).collect();
         for (id, bytes) in &self.backups {

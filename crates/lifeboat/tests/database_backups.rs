@@ -183,7 +183,7 @@ fn cleanup_counts_what_goes_and_never_takes_the_newest_or_a_safety_backup() {
     assert_eq!(backups.cleanup().unwrap(), 0, "nothing is 30 days old");
 
     let request = BackupRequest {
-        sources: Request { sources: vec![machine.database().display().to_string()] },
+        sources: Request::of(vec![machine.database().display().to_string()]),
         tags: vec!["safety".to_owned()],
         ..BackupRequest::default()
     };

@@ -192,7 +192,7 @@ fn a_file_that_leads_elsewhere_is_gone_around() {
             let damaged = report.detour.damaged.iter().all(|one| one.key.contains("/ltx/9/"));
             assert!(damaged, "{report:?}");
         }
-        let report = check(&opened, CheckOptions { read_data: true }, &Silent).unwrap();
+        let report = check(&opened, CheckOptions::all(), &Silent).unwrap();
         assert_eq!(report.restorable.len(), 3, "{report:?}");
         assert!(
             report.findings.iter().any(|finding| finding.key.contains("/ltx/9/")),

@@ -30,7 +30,7 @@ impl Found {
     fn with(machine: &Machine, sources: &[&str], overrides: Overrides, integrity: bool) -> Self {
         let home = machine.directory.path();
         let sources = sources.iter().map(|source| (*source).to_owned()).collect();
-        let request = DoctorRequest { sources: Request { sources }, integrity };
+        let request = DoctorRequest { sources: Request::databases(sources), integrity };
         Self(doctor(Environment::of([("HOME", home)], home), overrides, &request, &Silent).unwrap())
     }
 
@@ -306,7 +306,8 @@ fn newest_backups() {
     fs::rename(machine.path("other.db"), directory.join("other.db")).unwrap();
     let context = machine.context();
     let sources = ["app.db", "broken.db"].map(str::to_owned).to_vec();
-    let request = lifeboat::BackupRequest { sources: Request { sources }, ..Default::default() };
+    let request =
+        lifeboat::BackupRequest { sources: Request::databases(sources), ..Default::default() };
     lifeboat::backup(&context, &request, &Silent).unwrap();
     let found = Found::of(&machine, &["app.db"]);
     found.has(Repository, "newest backup", Warning, "partial: it lacks broken.db");

@@ -242,11 +242,11 @@ fn a_host_with_the_recipient_alone_backs_up_and_its_owner_restores() {
     assert!(report.is_clean());
     assert_eq!(report.restorable.len(), 2);
     let no_password = |error: Error| assert!(matches!(error, Error::NoPassword { .. }), "{error}");
-    no_password(check(&opened, CheckOptions { read_data: true }, &Silent).unwrap_err());
+    no_password(check(&opened, CheckOptions::all(), &Silent).unwrap_err());
     no_password(backups(&opened).unwrap_err());
     no_password(select(&opened, &Selection::default()).unwrap_err());
     no_password(keys(&opened).map(drop).and_then(|()| plan_removal(&opened, "0000")).unwrap_err());
-    let sources = Request { sources: vec!["app.db".to_owned()] };
+    let sources = Request::of(vec!["app.db".to_owned()]);
     let request = BackupRequest { sources, verify: true, ..BackupRequest::default() };
     no_password(backup(&alone, &request, &Silent).unwrap_err());
     assert_eq!(backup_names(&opened).unwrap().len(), 2, "nothing was stored");
@@ -256,7 +256,7 @@ fn a_host_with_the_recipient_alone_backs_up_and_its_owner_restores() {
     for (id, bytes) in &saved {
         assert_eq!(&restored(&opened, id, &owner.path("r.db")), bytes);
     }
-    let report = check(&opened, CheckOptions { read_data: true }, &Silent).unwrap();
+    let report = check(&opened, CheckOptions::all(), &Silent).unwrap();
     assert!(report.is_clean(), "{report:?}");
 }
 

@@ -27,7 +27,7 @@ fn other_takes(machine: &Machine, ttl: Duration) -> u32 {
 }
 
 fn back_up_taking_over(machine: &Machine) -> lifeboat::BackupReport {
-    let sources = Request { sources: vec!["app.db".to_owned()] };
+    let sources = Request::of(vec!["app.db".to_owned()]);
     let request = BackupRequest { sources, take_over: true, ..BackupRequest::default() };
     backup(&machine.context(), &request, &Silent).unwrap()
 }

@@ -77,7 +77,7 @@ fn a_new_start_goes_on() {
     machine.create("wal", 30);
     let context = machine.context();
     let once = ReplicateRequest {
-        sources: Request { sources: vec!["app.db".to_owned()] },
+        sources: Request::of(vec!["app.db".to_owned()]),
         interval: None,
         take_over: false,
         once: true,
@@ -183,7 +183,7 @@ fn a_start_while_the_only_repository_is_away() {
     let (place, away) = (machine.path("r"), machine.path("away"));
     let context = machine.context_of(&place.display().to_string());
     let request = ReplicateRequest {
-        sources: Request { sources: vec!["app.db".to_owned()] },
+        sources: Request::of(vec!["app.db".to_owned()]),
         interval: None,
         take_over: false,
         once: true,
@@ -379,12 +379,8 @@ fn a_database_may_be_replaced_beneath() {
         is_protected(&context, &path);
         // Another journal, and another page size: that takes a new lineage.
         let lineage = only(&context).lineage;
-        yield_databases(
-            &context,
-            &Request { sources: vec!["app.db".into()] },
-            Duration::from_secs(2),
-        )
-        .unwrap();
+        yield_databases(&context, &Request::of(vec!["app.db".into()]), Duration::from_secs(2))
+            .unwrap();
         let connection = machine.open();
         let mode: String =
             connection.query_row("PRAGMA journal_mode = delete", [], |row| row.get(0)).unwrap();

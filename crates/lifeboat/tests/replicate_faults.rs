@@ -104,7 +104,7 @@ impl Events for Told {
 fn what_is_captured_gets_through() {
     let machine = Machine::new();
     machine.create("wal", 20);
-    let sources = Request { sources: vec!["app.db".to_owned()] };
+    let sources = Request::of(vec!["app.db".to_owned()]);
     let request = BackupRequest { sources: sources.clone(), ..BackupRequest::default() };
     let context = machine
         .context()

@@ -84,7 +84,7 @@ fn a_replication_says_so_and_heals() {
         let machine = Machine::new();
         machine.create("wal", 20);
         let context = tearing(&machine);
-        let sources = Request { sources: vec!["app.db".to_owned()] };
+        let sources = Request::of(vec!["app.db".to_owned()]);
         let request = BackupRequest { sources: sources.clone(), ..BackupRequest::default() };
         backup(&context, &request, &Silent).unwrap();
         let follower = FollowRequest {

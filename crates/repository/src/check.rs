@@ -25,25 +25,38 @@ mod content;
 mod lineages;
 mod names;
 mod report;
+mod sample;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+use lifeboat_restic::{Root, Subset};
+
 pub use self::names::check_names;
-pub use self::report::{CheckReport, Finding, LostDatabase};
+pub use self::report::{CheckReport, Finding, LostSource};
 
 use self::backups::{BackedUp, Backup, Backups};
 use self::content::{check_way, read_lineage};
 use self::lineages::{Expected, Lineages};
+use self::sample::Sample;
 use crate::document::key;
+use crate::files::check::{FilesChecked, check_files, describe};
 use crate::wrapping::list;
-use crate::{BackupId, Error, LtxFile, ObjectRef, Recipient, Repository, Result, Secrets, blame};
+use crate::{BackupId, Error, ObjectRef, Recipient, Repository, Result, Secrets, blame};
 
 /// How thoroughly to check.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CheckOptions {
-    /// Read every object to its end.
-    pub read_data: bool,
+    /// Which objects are read to their ends: LTX files of databases, packs of files. `None`: only documents and
+    /// directories are.
+    pub read_data: Option<Subset>,
+}
+
+impl CheckOptions {
+    /// Every object is read to its end.
+    pub fn all() -> Self {
+        Self { read_data: Some(Subset::All) }
+    }
 }
 
 /// How far a check is.
@@ -56,14 +69,15 @@ pub enum Progress {
 }
 
 /// Checks a repository. `progress` is told the sealed bytes of each file that was read, and of all
-/// of them at first.
+/// of them at first; then the same of packs.
 ///
-/// Fails only where nothing can be listed; everything else is a [`Finding`].
+/// Fails only where nothing can be listed; everything else is a [`Finding`]. Where there are files, the caller
+/// holds a lock, at least a shared one: what a prune removes meanwhile would be taken for lost.
 pub fn check(
     repository: &Repository,
     secrets: &Secrets,
     options: CheckOptions,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<CheckReport> {
     let mut report = CheckReport::default();
     if repository.form().is_sealed() {
@@ -74,23 +88,31 @@ pub fn check(
     let backups = Backups::read(repository, names, secrets, &mut report)?;
     let expected = Expected { objects: &backups.expected, ids: &ids };
     let mut lineages = lineages::list(repository, secrets, &expected, &mut report)?;
-    if options.read_data {
-        let files = lineages.values().flat_map(|lineage| &lineage.listing.files);
-        progress(Progress::Total(files.map(LtxFile::size).sum()));
+    let sample = Sample::choose(repository, options, &lineages)?;
+    if let Some(sample) = &sample {
+        progress(Progress::Total(sample.bytes));
         for lineage in lineages.values_mut() {
             let expected = &backups.expected;
-            read_lineage(repository, secrets, lineage, expected, &mut report, progress)?;
+            read_lineage(repository, secrets, lineage, expected, sample, &mut report, progress)?;
         }
     }
+    let trees = backups.sound.iter().flat_map(|backup| &backup.trees);
+    let roots: Vec<Root> = trees.map(|stored| stored.root).collect();
+    let of_packs = lifeboat_restic::CheckOptions {
+        read_data: sample.map(|sample| sample.of_packs),
+        ..lifeboat_restic::CheckOptions::default()
+    };
+    let files = check_files(repository, secrets, &roots, &of_packs, &mut report, progress)?;
     for backup in backups.sound {
-        let lost = check_backup(&backup, &lineages, &backups.expected, options, &mut report)?;
+        let mut lost = check_backup(&backup, &lineages, &backups.expected, options, &mut report)?;
+        lost.extend(lost_files(&backup, &files, &mut report)?);
         if lost.is_empty() {
             report.restorable.push(backup.name);
             continue;
         }
-        if lost.len() < backup.points.len() {
-            report.lost_databases.extend(lost);
-        }
+        let is_something_left = lost.len() < backup.points.len() + backup.trees.len();
+        lost.retain(|lost| is_something_left || lost.files.is_some());
+        report.lost_sources.extend(lost);
         report.lost.push(backup.name);
     }
     report.lost.sort_by(|one, other| other.cmp(one));
@@ -118,18 +140,36 @@ fn check_identities(repository: &Repository, report: &mut CheckReport) -> Result
     Ok(())
 }
 
-/// What of a backup cannot be restored.
+/// The sources of a backup in the files part of which something cannot be restored.
+fn lost_files(
+    backup: &Backup,
+    files: &FilesChecked,
+    report: &mut CheckReport,
+) -> Result<Vec<LostSource>> {
+    let mut lost = Vec::new();
+    for stored in &backup.trees {
+        let Some(found) = files.lost(stored.root.snapshot) else { continue };
+        let detail = format!("of {} cannot be restored: {}", stored.name, describe(&found));
+        report.corrupt(&backup.name.key()?, detail);
+        let (backup, name) = (backup.name.clone(), stored.name.clone());
+        lost.push(LostSource { backup, name, files: Some(found) });
+    }
+    Ok(lost)
+}
+
+/// The databases of a backup that cannot be restored.
 fn check_backup(
     backup: &Backup,
     lineages: &Lineages,
     expected: &HashMap<String, ObjectRef>,
     options: CheckOptions,
     report: &mut CheckReport,
-) -> Result<Vec<LostDatabase>> {
+) -> Result<Vec<LostSource>> {
     let mut lost = Vec::new();
     for point in &backup.points {
         if let Err(error) = check_point(point, lineages, expected, options) {
-            lost.push(LostDatabase { backup: backup.name.clone(), name: point.name.clone() });
+            let name = point.name.clone();
+            lost.push(LostSource { backup: backup.name.clone(), name, files: None });
             report.found(&backup.name.key()?, error);
         }
         let pinned = (point.txid, backup.name.id);
@@ -158,7 +198,7 @@ fn check_point(
             Ok(way) => way,
             Err(error) => return Err(first.unwrap_or(error)),
         };
-        if !options.read_data {
+        if options.read_data.is_none() {
             return Ok(());
         }
         let Err(misfit) = check_way(&way, &lineage.contents, point) else { return Ok(()) };

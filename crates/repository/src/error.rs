@@ -14,6 +14,23 @@ pub enum Error {
     /// The storage failed; its own message says at what.
     #[error(transparent)]
     Storage(#[from] lifeboat_storage::Error),
+    /// The files part failed, or is damaged.
+    #[error(transparent)]
+    Files(lifeboat_restic::Error),
+    /// The repository cannot hold files.
+    #[error("{location} cannot hold files: nothing in it is encrypted (form litestream)")]
+    NoFiles {
+        /// Where.
+        location: String,
+    },
+    /// Litestream cannot restore a database without a page, so none is stored for it.
+    #[error("database {name} is empty, which {location} cannot hold (form litestream)")]
+    EmptyDatabase {
+        /// The database.
+        name: String,
+        /// Where.
+        location: String,
+    },
     /// There is no repository at the location.
     #[error("no repository at {location}")]
     NoRepository {
@@ -181,6 +198,16 @@ pub enum Error {
     TooManyParts,
 }
 
+/// A storage that fails is told as such, whatever was being done.
+impl From<lifeboat_restic::Error> for Error {
+    fn from(error: lifeboat_restic::Error) -> Self {
+        match error {
+            lifeboat_restic::Error::Storage(error) => Self::Storage(error),
+            error => Self::Files(error),
+        }
+    }
+}
+
 impl Error {
     /// The object that it is about, where it is damage.
     pub fn key(&self) -> Option<&Key> {
@@ -199,7 +226,12 @@ impl Error {
     /// fails, of a wrong password, or of the request.
     pub fn is_damage(&self) -> bool {
         self.key().is_some()
-            || matches!(self, Self::NotRestorable { .. } | Self::HostKeyChanged { .. })
+            || matches!(
+                self,
+                Self::NotRestorable { .. }
+                    | Self::HostKeyChanged { .. }
+                    | Self::Files(lifeboat_restic::Error::Corrupt { .. })
+            )
     }
 
     /// Whether an object is not there: somebody has removed it since it was listed.

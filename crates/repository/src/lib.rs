@@ -10,12 +10,14 @@ mod backup_type;
 mod bases;
 mod check;
 mod compact;
+mod copy;
 mod create;
 mod deletion;
 mod document;
 mod drill;
 mod error;
 mod fetch;
+mod files;
 mod forget;
 mod forgotten;
 mod form;
@@ -58,14 +60,16 @@ mod ways;
 mod wrapping;
 
 pub use backup_type::BackupType;
-pub use check::{CheckOptions, CheckReport, Finding, LostDatabase, Progress, check, check_names};
+pub use check::{CheckOptions, CheckReport, Finding, LostSource, Progress, check, check_names};
 pub use compact::{
     BaseDue, CompactPlan, CompactReport, LineageMerges, LocalCopies, Merge, MergeOutcome, NoCopies,
     NotMerged, base_due, compact, compact_as_planned, merge, plan_compact, plan_merges,
 };
+pub use copy::{BackupCopy, Copier, CopyEnd, FilesCopy};
 pub use drill::passed_drills;
 pub use error::{Error, Result};
 pub use fetch::{LtxReader, LtxStream, locate_damage, open_ltx};
+pub use files::{FilesPrunePlan, FilesPruned, PromisedSnapshots, SNAPSHOT_TAG, snapshot_tags};
 pub use forget::{ForgetStep, Known, Wish, forget, plan_forget};
 pub use forgotten::Forgotten;
 pub use form::Form;
@@ -75,9 +79,11 @@ pub use ids::{BackupId, KeyId, LineageId, RepositoryId};
 pub use keys::{KeyEntry, KeyHolder};
 pub use ladder::{Ladder, Rung};
 pub use lease::{Claim, Fence, Lease, LeaseOutcome};
+pub use lifeboat_restic::Subset;
 pub use ltx_file::{LtxFile, LtxName, PART_BYTES};
 pub use manifest::{
-    BackupName, DatabaseSource, MANIFEST_VERSION, Manifest, ObjectRef, Problem, Signed, Source,
+    BackupName, CommandSource, DatabaseSource, DeviceSource, FilesSource, MANIFEST_VERSION,
+    Manifest, ObjectRef, PlacedDatabase, Problem, Signed, Source, StoredTree,
 };
 pub use marker::Marker;
 pub use names::{MAX_NAME_BYTES, encode_name};
@@ -96,5 +102,5 @@ pub use time::Time;
 pub use tree::{DatabaseAddress, LineageAddress, LineageListing};
 pub use undelete::{Returning, Undeletion, plan_undelete, undelete};
 pub use upload::{LtxWriter, SealedLtx};
-pub use usage::{DatabaseUsage, Usage, usage};
+pub use usage::{DatabaseUsage, FilesUsage, Usage, usage};
 pub use wrapping::{Credential, Holder, Wrapping, WrappingName};

@@ -136,6 +136,13 @@ impl KeepRules {
         Self { daily, weekly, monthly, ..Self::default() }
     }
 
+    /// What holds for backups of these types where nothing is configured.
+    pub fn usual_by_type() -> Vec<(&'static str, Self)> {
+        let within = |days| Self { within: Age { days, ..Age::default() }, ..Self::default() };
+        let config = Self { last: Limit::Newest(5), ..within(90) };
+        vec![("full", within(30)), ("incremental", within(7)), ("config", config)]
+    }
+
     /// Whether they say nothing, and so keep everything.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -10,11 +10,14 @@
 //! **Beside a prune** that has begun to remove: it removes the copies of manifests that are over
 //! before it lists what is there, and leaves alone what the others need. So a copy that stands after
 //! the pins were written means that the prune sees the pins. **Beside a forget** of the same backup,
-//! pins may go that were just written. The manifest protects its points as well as they do.
+//! pins may go that were just written. The manifest protects its points as well as they do. **Files** come
+//! back as long as their snapshots are there: these are looked at under a shared lock, beside which nothing
+//! is removed.
 
 use std::collections::{BTreeMap, HashMap};
 
 use lifeboat_ltx::Txid;
+use lifeboat_restic::{ResticRepository, SnapshotId, TreeId};
 use lifeboat_storage::Key;
 
 use crate::{
@@ -43,6 +46,8 @@ pub struct Returning {
     /// The copies it is made of.
     copies: Vec<Forgotten>,
     points: Vec<(LineageAddress, Txid)>,
+    /// Where it keeps files.
+    snapshots: Vec<(SnapshotId, TreeId)>,
     /// The copy that becomes the backup again.
     whole: Option<Forgotten>,
     /// Whether `manifest` is another revision than that.
@@ -58,13 +63,18 @@ pub fn plan_undelete(
 ) -> Result<Vec<Undeletion>> {
     // Copies are written before manifests go, and so are listed after them.
     let present = repository.backups()?;
+    let files = repository.files(secrets)?;
     let mut listings = Listings { repository, known: HashMap::new() };
     let mut undeletions = Vec::new();
     for copies in by_backup(repository.forgotten()?, &present) {
         let Some(copy) = copies.iter().max_by_key(|copy| copy.time).cloned() else { continue };
         let there = present.iter().find(|name| name.id == copy.name.id);
         let back = returning(repository, secrets, own_host, there, copies).and_then(|back| {
-            back.iter().try_for_each(|back| listings.lead_to(&back.points)).map(|()| back)
+            if let Some(back) = &back {
+                listings.lead_to(&back.points)?;
+                back.require_snapshots(files.as_ref())?;
+            }
+            Ok(back)
         });
         match back {
             Ok(None) => {}
@@ -80,8 +90,16 @@ pub fn plan_undelete(
 
 /// Brings a backup back; a next revision is signed with `host_key`.
 ///
+/// Where it has files, `files` is given, and the caller holds a shared lock: no prune removes meanwhile what is
+/// looked at here.
+///
 /// [`Error::Pruned`] if a prune has begun to remove what it needs.
-pub fn undelete(repository: &Repository, back: &Returning, host_key: &HostKey) -> Result<()> {
+pub fn undelete(
+    repository: &Repository,
+    files: Option<&ResticRepository>,
+    back: &Returning,
+    host_key: &HostKey,
+) -> Result<()> {
     repository.require_writable()?;
     let id = back.manifest.id;
     for (lineage, txid) in &back.points {
@@ -93,6 +111,7 @@ pub fn undelete(repository: &Repository, back: &Returning, host_key: &HostKey) -
         }
     }
     Listings { repository, known: HashMap::new() }.lead_to(&back.points)?;
+    back.require_snapshots(files)?;
     if let Some(whole) = &back.whole {
         whole.put_back(repository)?;
     }
@@ -100,6 +119,36 @@ pub fn undelete(repository: &Repository, back: &Returning, host_key: &HostKey) -
         repository.write_manifest(&back.manifest, host_key)?;
     }
     Ok(())
+}
+
+impl Returning {
+    /// Whether it keeps files, so that it needs a shared lock to come back.
+    pub fn has_files(&self) -> bool {
+        !self.snapshots.is_empty()
+    }
+
+    /// [`Error::Pruned`] if one of its snapshots is gone.
+    fn require_snapshots(&self, files: Option<&ResticRepository>) -> Result<()> {
+        let pruned = || Error::Pruned { backup: self.manifest.id };
+        for (snapshot, tree) in &self.snapshots {
+            let files = files.ok_or_else(pruned)?;
+            match files.snapshot(snapshot) {
+                Ok(found) if found.tree == *tree => {}
+                Ok(found) => {
+                    let problem = format!("its tree is {}, the backup has {tree}", found.tree);
+                    let object = format!("snapshots/{snapshot}");
+                    return Err(lifeboat_restic::Error::Corrupt { object, problem }.into());
+                }
+                Err(lifeboat_restic::Error::Storage(lifeboat_storage::Error::NotFound {
+                    ..
+                })) => {
+                    return Err(pruned());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The copies of each backup that may have something to bring back, the highest revision first.
@@ -155,7 +204,9 @@ fn returning(
         return Ok(None);
     }
     let points = points_of(&manifest)?;
-    Ok(Some(Returning { manifest, sources, left_out, copies, points, whole, revised }))
+    let stored = manifest.sources.iter().filter_map(Source::stored);
+    let snapshots = stored.map(|stored| (stored.snapshot, stored.tree)).collect();
+    Ok(Some(Returning { manifest, sources, left_out, copies, points, snapshots, whole, revised }))
 }
 
 /// What copies hold and a manifest does not; of each source the last that was forgotten.

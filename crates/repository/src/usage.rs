@@ -16,6 +16,8 @@ pub struct Usage {
     pub bytes: u64,
     /// Backups.
     pub backups: u64,
+    /// The files part.
+    pub files: FilesUsage,
     /// By host and database, as they stand in keys.
     pub databases: BTreeMap<(String, String), DatabaseUsage>,
 }
@@ -33,12 +35,45 @@ pub struct DatabaseUsage {
     pub ltx_objects: u64,
 }
 
+/// What the files part takes up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FilesUsage {
+    /// All its bytes.
+    pub bytes: u64,
+    /// Packs.
+    pub packs: u64,
+    /// Their bytes.
+    pub pack_bytes: u64,
+    /// Bytes of index objects.
+    pub index_bytes: u64,
+    /// Snapshots.
+    pub snapshots: u64,
+}
+
+impl FilesUsage {
+    fn add(&mut self, entry: &Entry) {
+        let directory = entry.key.as_str().split('/').next().unwrap_or_default();
+        match directory {
+            "data" => {
+                self.packs += 1;
+                self.pack_bytes += entry.size;
+            }
+            "index" => self.index_bytes += entry.size,
+            "snapshots" => self.snapshots += 1,
+            "config" | "keys" | "locks" => {}
+            _ => return,
+        }
+        self.bytes += entry.size;
+    }
+}
+
 /// Adds up what is in a repository.
 pub fn usage(repository: &Repository) -> Result<Usage> {
     let mut usage = Usage { backups: repository.backups()?.len() as u64, ..Usage::default() };
     for entry in repository.storage().list(None)? {
         usage.objects += 1;
         usage.bytes += entry.size;
+        usage.files.add(&entry);
         if let Some((host, name, level)) = ltx_object(repository.form(), &entry) {
             let database = usage.databases.entry((host, name)).or_default();
             database.ltx_objects += 1;

@@ -1,8 +1,10 @@
 //! `lifeboat backup`
 
+mod plan;
+
 use lifeboat::{
-    BackupReport, BackupRequest, CleanupReport, DatabaseSource, Error, HookStatus, Hooked,
-    PendingHooks, Request, backup, cleanup, discover,
+    BackupReport, BackupRequest, CleanupReport, Context, DatabaseSource, Error, FilesSource,
+    HookStatus, Hooked, Request, Source, backup, cleanup,
 };
 use serde_json::json;
 use signal_hook::low_level::emulate_default_handler;
@@ -14,9 +16,10 @@ use crate::output::{self, size, table};
 use crate::stop;
 
 pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result<Exit, Error> {
-    let sources = Request { sources: arguments.sources.clone() };
+    let sources =
+        Request { sources: arguments.sources.clone(), databases_only: arguments.databases_only };
     if arguments.dry_run {
-        return dry_run(session, &sources);
+        return plan::run(session, &sources, arguments.backup_type.as_ref());
     }
     let request = BackupRequest {
         sources,
@@ -29,9 +32,7 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result<Exit
         take_over: arguments.take_over,
     };
     let context = &session.context;
-    if !context.config().hooks_are_none() {
-        interruptible(context.pending_hooks().clone(), session.global.json)?;
-    }
+    interruptible(context, session.global.json)?;
     let Some(hooked) = Hooked::backup(context)? else { return skipped(session) };
     let done = work(session, arguments, &request);
     let (status, error) = match &done {
@@ -51,12 +52,16 @@ pub(super) fn run(session: &Session, arguments: &BackupArguments) -> Result<Exit
     }
 }
 
-/// The first SIGINT or SIGTERM runs what `before` hooks make necessary, and then ends the program.
-fn interruptible(pending: PendingHooks, json: bool) -> Result<(), Error> {
+/// The first SIGINT or SIGTERM runs what `before` hooks make necessary, gives locks back, and then ends the
+/// program.
+pub(super) fn interruptible(context: &Context, json: bool) -> Result<(), Error> {
+    stop::ignore_hang_up()?;
+    let (pending, locks) = (context.pending_hooks().clone(), context.held_locks().clone());
     stop::call_on_signal(move |signal| {
         for error in pending.interrupt() {
             output::error(&error, Exit::Interrupted, json);
         }
+        locks.release();
         drop(emulate_default_handler(signal));
     })
 }
@@ -81,7 +86,7 @@ fn work(
         output::error(&failure.error, exit::of_error(&failure.error), session.global.json);
     }
     // The backup is there whatever becomes of the cleanup; a partial one is no reason to forget.
-    let cleaned = (arguments.cleanup && report.failures.is_empty()).then(|| {
+    let cleaned = (arguments.cleanup && !report.is_partial()).then(|| {
         session.context.open_repository().and_then(|opened| cleanup(&opened, &session.progress))
     });
     if session.global.json {
@@ -98,43 +103,20 @@ fn work(
                 session.say(&merged)?;
             }
             session.say(&prune::sentence(&cleaned.pruned, &cleaned.plan))?;
+            prune::tell_files(session, &cleaned.pruned)?;
         }
     }
     cleaned.transpose()?;
-    Ok(if report.failures.is_empty() { Exit::Ok } else { Exit::Partial })
-}
-
-fn dry_run(session: &Session, sources: &Request) -> Result<Exit, Error> {
-    let targets = discover(&session.context, sources, &session.progress)?;
-    if session.global.json {
-        let list: Vec<_> = targets
-            .iter()
-            .map(|target| json!({ "name": target.name, "path": target.path }))
-            .collect();
-        output::json(&json!({ "message_type": "dry_run", "databases": list }))?;
-        return Ok(Exit::Ok);
-    }
-    let rows: Vec<_> = targets
-        .iter()
-        .map(|target| {
-            let bytes = target.path.metadata().map_or(0, |file| file.len());
-            vec![target.name.clone(), size::bytes(bytes), target.path.display().to_string()]
-        })
-        .collect();
-    session.say("would back up:")?;
-    for line in table::columns(&rows) {
-        session.say(&format!("  {line}"))?;
-    }
-    Ok(Exit::Ok)
+    Ok(if !report.is_partial() { Exit::Ok } else { Exit::Partial })
 }
 
 fn show(session: &Session, report: &BackupReport) -> Result<(), Error> {
-    let rows: Vec<_> = report.databases().map(row).collect();
+    let rows: Vec<_> = report.manifest.sources.iter().map(row).collect();
     for line in table::columns(&rows) {
         session.say(&line)?;
     }
     let manifest = &report.manifest;
-    let partial = if report.failures.is_empty() { "" } else { " (partial)" };
+    let partial = if !report.is_partial() { "" } else { " (partial)" };
     let verified = if report.verified { ", restored and checked" } else { "" };
     let took = manifest.finished.millis().saturating_sub(manifest.started.millis());
     let label = manifest.label.as_ref().map(|label| format!(" \"{label}\"")).unwrap_or_default();
@@ -146,9 +128,27 @@ fn show(session: &Session, report: &BackupReport) -> Result<(), Error> {
     ))
 }
 
-/// What was done with one database.
-fn row(database: &DatabaseSource) -> Vec<String> {
-    let changed = match database.changed_from {
+/// What was done with one source.
+fn row(source: &Source) -> Vec<String> {
+    vec![
+        source.name().cloned().unwrap_or_default(),
+        size::bytes(source.size_bytes()),
+        change(source),
+        format!("{} stored", size::bytes(source.stored_bytes())),
+        size::duration(source.duration_ms()),
+    ]
+}
+
+fn change(source: &Source) -> String {
+    match source {
+        Source::Database(database) => change_of_database(database),
+        Source::Files(files) => change_of_files(files),
+        Source::Command(_) | Source::Device(_) | Source::Unknown => "all of it".to_owned(),
+    }
+}
+
+fn change_of_database(database: &DatabaseSource) -> String {
+    match database.changed_from {
         None => "all of it".to_owned(),
         Some(_) if database.changed_pages == 0 => "nothing changed".to_owned(),
         Some(_) => format!(
@@ -156,14 +156,17 @@ fn row(database: &DatabaseSource) -> Vec<String> {
             size::count(u64::from(database.changed_pages), "page"),
             size::bytes(u64::from(database.changed_pages) * u64::from(database.page_size))
         ),
-    };
-    vec![
-        database.name.clone(),
-        size::bytes(database.size_bytes),
-        changed,
-        format!("{} stored", size::bytes(database.stored_bytes)),
-        size::duration(database.duration_ms),
-    ]
+    }
+}
+
+fn change_of_files(files: &FilesSource) -> String {
+    let count = size::count(files.files, "file");
+    let read = files.new_files + files.changed_files;
+    match (read, files.unchanged_files) {
+        (_, 0) => format!("all of {count}"),
+        (0, _) => format!("nothing of {count} changed"),
+        _ => format!("{} of {count} changed", size::number(read)),
+    }
 }
 
 fn document_of_cleanup(cleaned: &CleanupReport) -> serde_json::Value {
@@ -178,8 +181,11 @@ fn summary(report: &BackupReport) -> serde_json::Value {
     let manifest = &report.manifest;
     let mut sources = json!(manifest.sources);
     let list = sources.as_array_mut().into_iter().flatten();
-    for (source, by) in list.zip(&report.changed_by) {
-        source["changed_by"] = json!(by.as_str());
+    for source in list {
+        let by = source["name"].as_str().and_then(|name| report.changed_by.get(name));
+        if let Some(by) = by {
+            source["changed_by"] = json!(by.as_str());
+        }
     }
     json!({
         "message_type": "summary",
@@ -191,7 +197,7 @@ fn summary(report: &BackupReport) -> serde_json::Value {
         "started": manifest.started,
         "finished": manifest.finished,
         "verified": report.verified,
-        "partial": !report.failures.is_empty(),
+        "partial": report.is_partial(),
         "problems": manifest.problems,
         "skipped": report.skipped,
         "sources": sources,

@@ -68,19 +68,16 @@ fn fits(entry: &BackupEntry, arguments: &BackupsArguments) -> bool {
     let of_host = arguments.host.as_ref().is_none_or(|host| *host == manifest.host);
     let tagged = arguments.tag.as_ref().is_none_or(|tag| manifest.tags.contains(tag));
     let holds = arguments.source.as_ref().is_none_or(|source| {
-        databases(manifest).any(|database| database.name == *source || database.path == *source)
+        let is_at = |one: &Source| one.database().is_some_and(|database| database.path == *source);
+        manifest.sources.iter().any(|one| one.name() == Some(source) || is_at(one))
     });
     let of_type = arguments.backup_type.is_none() || arguments.backup_type == manifest.backup_type;
     of_host && tagged && of_type && holds
 }
 
-fn databases(manifest: &Manifest) -> impl Iterator<Item = &DatabaseSource> {
-    manifest.sources.iter().filter_map(Source::database)
-}
-
 fn show(entries: &[BackupEntry]) -> Result<(), Error> {
     let mut rows = vec![
-        ["ID", "TIME", "HOST", "SOURCE", "SIZE", "STORED", "ROWS"].map(str::to_owned).to_vec(),
+        ["ID", "TIME", "HOST", "SOURCE", "SIZE", "STORED", "HOLDS"].map(str::to_owned).to_vec(),
     ];
     for entry in entries {
         match &entry.manifest {
@@ -96,7 +93,7 @@ fn show(entries: &[BackupEntry]) -> Result<(), Error> {
     table::columns(&rows).iter().try_for_each(|line| output::line(line))
 }
 
-/// One line for each database of a backup; the first one names the backup.
+/// One line for each source of a backup; the first one names the backup.
 fn lines(manifest: &Manifest) -> Vec<Vec<String>> {
     let mut note = Vec::new();
     note.extend(manifest.label.iter().map(|label| format!("\"{label}\"")));
@@ -105,19 +102,18 @@ fn lines(manifest: &Manifest) -> Vec<Vec<String>> {
     if !manifest.problems.is_empty() {
         note.push("partial".to_owned());
     }
-    let mut rows: Vec<Vec<String>> = databases(manifest)
-        .map(|database| {
-            vec![
-                String::new(),
-                String::new(),
-                String::new(),
-                database.name.clone(),
-                size::bytes(database.size_bytes),
-                size::bytes(database.stored_bytes),
-                tables(database),
-            ]
-        })
-        .collect();
+    let row = |source: &Source| {
+        vec![
+            String::new(),
+            String::new(),
+            String::new(),
+            source.name().cloned().unwrap_or_default(),
+            size::bytes(source.size_bytes()),
+            size::bytes(source.stored_bytes()),
+            content(source),
+        ]
+    };
+    let mut rows: Vec<Vec<String>> = manifest.sources.iter().map(row).collect();
     if rows.is_empty() {
         rows.push(vec![String::new(); 7]);
     }
@@ -128,6 +124,17 @@ fn lines(manifest: &Manifest) -> Vec<Vec<String>> {
         rows[0][6] = format!("{}  {}", note.join(" "), rows[0][6]);
     }
     rows
+}
+
+/// What there is of a source.
+fn content(source: &Source) -> String {
+    match source {
+        Source::Database(database) => tables(database),
+        Source::Files(files) => size::count(files.files, "file"),
+        Source::Command(command) => format!("output of {}", command.command),
+        Source::Device(device) => format!("device {}", device.path),
+        Source::Unknown => "written by a newer version of Lifeboat".to_owned(),
+    }
 }
 
 /// The largest tables.
@@ -162,12 +169,9 @@ pub(super) fn document(entry: &BackupEntry) -> Value {
     match &entry.manifest {
         Ok(manifest) => {
             let mut document = json!(manifest);
-            let databases = databases(manifest);
-            let (size, stored) = databases.fold((0, 0), |(size, stored), database| {
-                (size + database.size_bytes, stored + database.stored_bytes)
-            });
-            document["size_bytes"] = json!(size);
-            document["stored_bytes"] = json!(stored);
+            let sum = |of: fn(&Source) -> u64| manifest.sources.iter().map(of).sum::<u64>();
+            document["size_bytes"] = json!(sum(Source::size_bytes));
+            document["stored_bytes"] = json!(sum(Source::stored_bytes));
             document["partial"] = json!(!manifest.problems.is_empty());
             document
         }

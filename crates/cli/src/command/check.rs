@@ -1,6 +1,9 @@
 //! `lifeboat check`
 
-use lifeboat::{BackupName, CheckOptions, CheckReport, Error, check};
+use lifeboat::{
+    BackupName, CheckOptions, CheckReport, Error, LostRoot, LostSource, Subset, check,
+    check_without_lock,
+};
 use serde_json::json;
 
 use super::Session;
@@ -8,16 +11,26 @@ use super::backups::local;
 use crate::arguments::CheckArguments;
 use crate::exit::Exit;
 use crate::output::{self, chain, size};
+use crate::stop;
+
+/// Of a backup without pins, where there are files.
+const NOT_KNOWN: &str = "not known: names do not tell";
 
 pub(super) fn run(session: &Session, arguments: &CheckArguments) -> Result<Exit, Error> {
     let opened = session.context.open_repository()?;
-    let options = CheckOptions { read_data: arguments.read_data };
-    let report = check(&opened, options, &session.progress)?;
+    let all = arguments.read_data.then_some(Subset::All);
+    let options = CheckOptions { read_data: all.or(arguments.read_data_subset) };
+    stop::release_locks(&session.context)?;
+    let report = if arguments.no_lock {
+        check_without_lock(&opened, options, &session.progress)?
+    } else {
+        check(&opened, options, &session.progress)?
+    };
     let by_names = !opened.can_read();
     if session.global.json {
         output::json(&document(&report, arguments.read_data, by_names))?;
     } else {
-        let read = if arguments.read_data {
+        let read = if options.read_data.is_some() {
             format!(", {} read", size::bytes(report.read_bytes))
         } else if by_names {
             "; nothing was opened, for want of a password or --identity".to_owned()
@@ -43,12 +56,18 @@ fn show(
     for key in &report.unfinished {
         session.say(&format!("left by an unfinished upload: {key}"))?;
     }
-    let files = size::count(report.files, "file");
+    let mut files = size::count(report.files, "file");
+    if report.packs > 0 {
+        files += &format!(" and {}", size::count(report.packs, "pack"));
+    }
     if report.is_clean() && !backups {
         // Litestream makes none: the points are what can be restored.
         return session.say(&format!("no damage: {files}{read}"));
     }
     if report.is_clean() {
+        for name in &report.unknown {
+            line_of(name, NOT_KNOWN)?;
+        }
         return session.say(&format!(
             "no damage: {} can be restored, {files}{read}",
             size::count(report.restorable.len() as u64, "backup")
@@ -62,8 +81,14 @@ fn show(
     for name in &report.restorable {
         line_of(name, "can be restored")?;
     }
+    for name in &report.unknown {
+        line_of(name, NOT_KNOWN)?;
+    }
     for name in &report.lost {
         line_of(name, &describe_loss(report, name))?;
+        for lost in lost_of(report, name) {
+            lost.files.iter().flat_map(lost_paths).try_for_each(|line| output::line(&line))?;
+        }
     }
     for hint in hints(report, read_data) {
         output::note(&format!("hint: {hint}"));
@@ -77,19 +102,30 @@ fn line_of(name: &BackupName, what: &str) -> Result<(), Error> {
 
 /// What of a backup is lost; some of its databases may not be.
 fn describe_loss(report: &CheckReport, name: &BackupName) -> String {
-    let lost: Vec<&str> = lost_databases(report, name).collect();
+    let lost: Vec<&str> = lost_of(report, name).map(|lost| lost.name.as_str()).collect();
+    let is_some_of_it = lost_of(report, name).filter_map(|lost| lost.files.as_ref());
+    if is_some_of_it.into_iter().any(|files| files.problem.is_none()) {
+        return format!("not whole: {}", lost.join(", "));
+    }
     if lost.is_empty() {
         return "lost".to_owned();
     }
     format!("lost: {}; the others can be restored", lost.join(", "))
 }
 
-fn lost_databases<'a>(
+fn lost_of<'a>(
     report: &'a CheckReport,
     name: &'a BackupName,
-) -> impl Iterator<Item = &'a str> {
-    let of_this = report.lost_databases.iter().filter(move |lost| lost.backup == *name);
-    of_this.map(|lost| lost.name.as_str())
+) -> impl Iterator<Item = &'a LostSource> {
+    report.lost_sources.iter().filter(move |lost| lost.backup == *name)
+}
+
+/// The first paths of which something is lost.
+fn lost_paths(lost: &LostRoot) -> Vec<String> {
+    let paths = lost.paths.iter();
+    let paths = paths.map(|lost| format!("    {}: {}", lost.path.display(), lost.problem));
+    let more = lost.more_paths.then(|| "    and more".to_owned());
+    paths.chain(more).collect()
 }
 
 /// Whether the next backup of some host would build upon what is damaged.
@@ -138,11 +174,11 @@ fn document(report: &CheckReport, read_data: bool, by_names: bool) -> serde_json
         .iter()
         .map(|finding| json!({ "object": finding.key, "error": chain(&finding.error) }))
         .collect();
-    let lost_databases: Vec<_> = report
-        .lost_databases
-        .iter()
+    let databases = report.lost_sources.iter().filter(|lost| lost.files.is_none());
+    let lost_databases: Vec<_> = databases
         .map(|lost| json!({ "backup_id": lost.backup.id, "database": lost.name }))
         .collect();
+    let lost_files: Vec<_> = report.lost_sources.iter().filter_map(document_of_lost).collect();
     let hints = if report.is_clean() { Vec::new() } else { hints(report, read_data) };
     json!({
         "message_type": "summary",
@@ -150,11 +186,30 @@ fn document(report: &CheckReport, read_data: bool, by_names: bool) -> serde_json
         "names_only": by_names,
         "restorable": ids(&report.restorable),
         "lost": ids(&report.lost),
+        "unknown": ids(&report.unknown),
         "lost_databases": lost_databases,
+        "lost_files": lost_files,
         "files": report.files,
+        "packs": report.packs,
         "read_bytes": report.read_bytes,
         "findings": findings,
         "unfinished": report.unfinished,
         "hints": hints,
     })
+}
+
+/// `None` for a database.
+fn document_of_lost(lost: &LostSource) -> Option<serde_json::Value> {
+    let LostRoot { problem, paths, more_paths, .. } = lost.files.as_ref()?;
+    let paths: Vec<_> = paths
+        .iter()
+        .map(|lost| json!({ "path": lost.path.display().to_string(), "problem": lost.problem }))
+        .collect();
+    Some(json!({
+        "backup_id": lost.backup.id,
+        "source": lost.name,
+        "problem": problem,
+        "paths": paths,
+        "more_paths": more_paths,
+    }))
 }

@@ -19,7 +19,7 @@ const INDENT: usize = 27;
 pub(super) fn run(global: &Global, arguments: &DoctorArguments) -> Result<Exit, Error> {
     let progress = Reporter::new(global.json, global.quiet, global.verbose);
     let request = DoctorRequest {
-        sources: Request { sources: arguments.databases.clone() },
+        sources: Request::databases(arguments.databases.clone()),
         integrity: arguments.integrity,
     };
     let overrides = super::overrides(global, None);

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use lifeboat::{
     CompactPlan, Doomed, Error, Finding, OpenRepository, PruneOptions, PrunePlan, Pruned,
-    SpaceUsed, Why, compact, plan_compact, plan_prune, prune, space_used,
+    SpaceUsed, Why, compact, plan_compact, plan_files_prune, plan_prune, prune, space_used,
 };
 use serde_json::{Value, json};
 
-use super::{Session, merges};
+use super::{Session, files_prune, merges};
 use crate::arguments::PruneArguments;
 use crate::exit::Exit;
 use crate::output::{self, chain, size};
+use crate::stop;
 
 const HOUR_S: u64 = 60 * 60;
 
@@ -22,11 +23,18 @@ pub(super) fn run(session: &Session, arguments: &PruneArguments) -> Result<Exit,
         return prune_now(session, &opened, grace);
     }
     let merging = plan_compact(&opened)?;
-    let plan = plan_prune(&opened, &PruneOptions { grace, ..PruneOptions::default() })?;
+    let options = PruneOptions { grace, ..PruneOptions::default() };
+    let plan = plan_prune(&opened, &options)?;
+    let files = plan_files_prune(&opened, &options)?;
     if session.global.json {
-        output::json(&document_of_plan(&merging, &plan))?;
+        let mut summary = document_of_plan(&merging, &plan);
+        summary["files"] = files_prune::document_of_plan(files.as_ref());
+        output::json(&summary)?;
     } else {
         show_plan(session, &merging, &plan)?;
+        if let Some(sentence) = files_prune::sentence_of_plan(files.as_ref()) {
+            session.say(&sentence)?;
+        }
     }
     Ok(exit(&[&plan.findings]))
 }
@@ -37,6 +45,7 @@ pub(super) fn prune_now(
     opened: &OpenRepository<'_>,
     grace: Duration,
 ) -> Result<Exit, Error> {
+    stop::release_locks(&session.context)?;
     let merged = compact(opened, &plan_compact(opened)?, &session.progress)?;
     let verified = merged.verified.clone();
     let options = PruneOptions { grace, verified, ..PruneOptions::default() };
@@ -55,9 +64,23 @@ pub(super) fn prune_now(
             session.say(&merged)?;
         }
         session.say(&sentence(&pruned, &plan))?;
+        tell_files(session, &pruned)?;
         session.say(&sentence_of_space(space))?;
     }
-    Ok(exit(&findings))
+    Ok(match exit(&findings) {
+        Exit::Ok => files_prune::exit(&pruned.files),
+        failed => failed,
+    })
+}
+
+/// What became of files; what did not go well is told in any case.
+pub(super) fn tell_files(session: &Session, pruned: &Pruned) -> Result<(), Error> {
+    match (files_prune::sentence(&pruned.files), &pruned.files) {
+        (Some(sentence), Some(Err(_))) => output::note(&sentence),
+        (Some(sentence), _) => session.say(&sentence)?,
+        (None, _) => {}
+    }
+    Ok(())
 }
 
 /// Damage keeps what is left of it, and is nothing to be silent about.
@@ -159,6 +182,7 @@ pub(super) fn document(plan: &PrunePlan, pruned: &Pruned) -> Value {
         "busy_lineages": report.busy_lineages,
         "verified_bytes": report.verified_bytes,
         "findings": findings(plan.findings.iter().chain(&report.findings)),
+        "files": files_prune::document(&pruned.files),
     })
 }
 

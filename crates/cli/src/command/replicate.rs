@@ -17,7 +17,7 @@ use crate::output::{self, size};
 use crate::stop::call_on_signal;
 
 pub(super) fn run(session: &Session, arguments: &ReplicateArguments) -> Result<Exit, Error> {
-    let sources = Request { sources: arguments.sources.clone() };
+    let sources = Request::databases(arguments.sources.clone());
     if let Some(seconds) = arguments.yields {
         return yields(session, &sources, seconds);
     }
@@ -188,6 +188,9 @@ fn sentence(event: &Event<'_>) -> String {
         Event::Based { database, repository, txid, bytes } => {
             format!("{database}: base of {txid} is in {repository} ({} sent)", size::bytes(*bytes))
         }
+        Event::BackedUp { source, repository, backup } => {
+            format!("{source} has changed: backup {} is in {repository}", backup.short())
+        }
         Event::Failing { database, repository, error } => {
             format!("{}: {error}; trying again", place(*database, *repository))
         }
@@ -251,6 +254,10 @@ fn document(event: &Event<'_>) -> Value {
         Event::Based { database, repository, txid, bytes } => json!({
             "message_type": "based", "database": database, "repository": repository,
             "txid": txid.to_string(), "sent_bytes": bytes,
+        }),
+        Event::BackedUp { source, repository, backup } => json!({
+            "message_type": "backed_up", "source": source, "repository": repository,
+            "backup_id": backup,
         }),
         Event::Failing { database, repository, error } => json!({
             "message_type": "failing", "database": database, "repository": repository,

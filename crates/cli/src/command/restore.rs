@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use lifeboat::{
-    BackupName, DamagedObject, DatabaseSource, Detour, Error, Replaced, RestorePlan, RestoreReport,
-    RestoreRequest, plan_restore, restore,
+    BackupName, DamagedObject, DatabaseSource, Detour, Error, Meant, OpenRepository, Replaced,
+    RestorePlan, RestoreReport, RestoreRequest, Source, meant, plan_restore, restore,
 };
 use serde_json::{Value, json};
 
@@ -20,22 +20,58 @@ pub(super) fn run(session: &Session, arguments: &RestoreArguments) -> Result<Exi
     if let Some(point) = super::point_selection(&opened, &arguments.select)? {
         return super::restore_point::run(session, &opened, arguments, point);
     }
+    super::backup::interruptible(&session.context, session.global.json)?;
+    if arguments.all {
+        return super::restore_all::run(session, &opened, arguments);
+    }
+    let selection = super::selection(&arguments.select);
+    if let Meant::Stored(meant) = meant(&opened, &selection, &session.progress)? {
+        return match meant.source {
+            Source::Files(_) => super::restore_files::run(session, &opened, arguments, *meant),
+            _ => super::restore_image::run(session, &opened, arguments, *meant),
+        };
+    }
+    must_be_of_database(arguments)?;
     let request = RestoreRequest {
-        selection: super::selection(&arguments.select),
+        selection,
         target: arguments.target.clone(),
         force: arguments.force,
         no_verify: arguments.no_verify,
     };
-    let plan = plan_restore(&opened, &request, &session.progress)?;
+    database(session, &opened, &request, arguments.dry_run)
+}
+
+/// What is said of files has no meaning for a database, and was meant otherwise.
+fn must_be_of_database(arguments: &RestoreArguments) -> Result<(), Error> {
+    let files = &arguments.files;
+    let lists = [files.include.is_empty(), files.exclude.is_empty(), files.paths.is_empty()];
+    if lists.contains(&false) || files.delete || !arguments.more_paths.is_empty() {
+        return Err(Error::Usage {
+            problem: "paths, patterns and --delete are for files, not for a database".to_owned(),
+            hint: Some(
+                "name a source of files; `lifeboat ls` shows what a backup holds".to_owned(),
+            ),
+        });
+    }
+    Ok(())
+}
+
+pub(super) fn database(
+    session: &Session,
+    opened: &OpenRepository<'_>,
+    request: &RestoreRequest,
+    dry_run: bool,
+) -> Result<Exit, Error> {
+    let plan = plan_restore(opened, request, &session.progress)?;
     if session.global.json {
         output::json(&document_of_plan(&plan))?;
     } else {
         show_plan(session, &plan)?;
     }
-    if arguments.dry_run {
+    if dry_run {
         return Ok(exit::of_detour(plan.detour()));
     }
-    let report = restore(&opened, plan, &session.progress)?;
+    let report = restore(opened, plan, &session.progress)?;
     if session.global.json {
         output::json(&document(&report))?;
     } else {
@@ -125,7 +161,7 @@ pub(super) fn warn(session: &Session, detour: &Detour, backup: &BackupName) {
 }
 
 /// Members of what was gone around.
-fn with_detour(mut document: Value, detour: &Detour) -> Value {
+pub(super) fn with_detour(mut document: Value, detour: &Detour) -> Value {
     let skipped = detour.skipped.iter().map(|backup| {
         json!({ "backup_id": backup.name.id, "started": backup.name.started, "error": backup.reason })
     });

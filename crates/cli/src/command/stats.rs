@@ -1,7 +1,8 @@
 //! `lifeboat stats`
 
 use lifeboat::{
-    DatabaseStats, Error, FORECAST_DAYS, Forecast, Ladder, OpenRepository, Stats, stats,
+    DatabaseStats, Error, FORECAST_DAYS, FilesStats, FilesUsage, Forecast, Ladder, OpenRepository,
+    Stats, stats,
 };
 use serde_json::{Value, json};
 
@@ -54,6 +55,9 @@ fn show(opened: &OpenRepository<'_>, stats: &Stats) -> Result<(), Error> {
     if rows.len() > 1 {
         table::columns(&rows).iter().try_for_each(|line| output::line(line))?;
     }
+    if let Some(files) = &stats.files {
+        show_files(files)?;
+    }
     for database in &stats.databases {
         output::line(&format!("\n{} on {}", database.name, database.host))?;
         for (heading, text) in words(database) {
@@ -63,10 +67,43 @@ fn show(opened: &OpenRepository<'_>, stats: &Stats) -> Result<(), Error> {
             }
         }
     }
-    if let Some(forecast) = stats.forecast.filter(|_| stats.databases.len() > 1) {
+    let several = stats.databases.len() > 1 || stats.files.is_some();
+    if let Some(forecast) = stats.forecast.filter(|_| several) {
         output::line(&format!("\nall together: {}", foretold(forecast)))?;
     }
     Ok(())
+}
+
+/// What is said of files, command output and devices.
+fn show_files(files: &FilesStats) -> Result<(), Error> {
+    let mut rows = vec![
+        ["HOST", "FILES", "BACKUPS", "SIZE", "ADDED", "A DAY (7)", "A DAY (30)"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    let growth = |bytes: Option<i64>| bytes.map_or_else(|| "-".to_owned(), signed);
+    rows.extend(files.sources.iter().map(|source| {
+        vec![
+            source.host.clone(),
+            source.name.clone(),
+            size::number(source.backups),
+            size::bytes(source.size_bytes),
+            size::bytes(source.stored_bytes),
+            growth(source.growth_week),
+            growth(source.growth_month),
+        ]
+    }));
+    table::columns(&rows).iter().try_for_each(|line| output::line(line))?;
+    let FilesUsage { bytes, packs, snapshots, .. } = files.usage;
+    let waiting = files.waiting_bytes.filter(|bytes| *bytes > 0);
+    let waiting = waiting.map(|bytes| format!(", {} that no snapshot needs", size::bytes(bytes)));
+    output::line(&format!(
+        "files: {} in {} of {}{}",
+        size::bytes(bytes),
+        size::count(packs, "pack"),
+        size::count(snapshots, "snapshot"),
+        waiting.unwrap_or_default(),
+    ))
 }
 
 /// What is said of a database, by headings.
@@ -86,16 +123,17 @@ fn grown(database: &DatabaseStats) -> String {
     let (Some(week), Some(month)) = (week, month) else {
         return "not enough history: no backups a day apart".to_owned();
     };
-    let signed = |bytes: i64| {
-        let sign = if bytes < 0 { "-" } else { "+" };
-        format!("{sign}{}", size::bytes(bytes.unsigned_abs()))
-    };
     let changes = database
         .change_bytes
         .map(|bytes| format!("; changes of {} a day are stored", size::bytes(bytes)));
     let (week, month) = (signed(week), signed(month));
     let changes = changes.unwrap_or_default();
     format!("{week} a day in the last 7 days, {month} in the last 30{changes}")
+}
+
+fn signed(bytes: i64) -> String {
+    let sign = if bytes < 0 { "-" } else { "+" };
+    format!("{sign}{}", size::bytes(bytes.unsigned_abs()))
 }
 
 /// What the history costs, by the rungs of the ladder.
@@ -152,6 +190,7 @@ fn document(opened: &OpenRepository<'_>, stats: &Stats) -> Value {
         "waiting_bytes": stats.waiting_bytes,
         "forecast": stats.forecast.map(document_of_forecast),
         "databases": databases,
+        "files": stats.files.as_ref().map(document_of_files),
     })
 }
 
@@ -161,4 +200,25 @@ fn document_of_forecast(forecast: Forecast) -> Value {
         |((low, high), days)| json!({ "days": days, "at_least_bytes": low, "at_most_bytes": high }),
     );
     ahead.collect()
+}
+
+fn document_of_files(files: &FilesStats) -> Value {
+    let sources: Vec<_> = files
+        .sources
+        .iter()
+        .map(|source| {
+            json!({
+                "host": source.host, "name": source.name, "backups": source.backups,
+                "size_bytes": source.size_bytes, "stored_bytes": source.stored_bytes,
+                "growth_bytes_per_day": { "7": source.growth_week, "30": source.growth_month },
+            })
+        })
+        .collect();
+    let usage = files.usage;
+    json!({
+        "stored_bytes": usage.bytes, "packs": usage.packs, "pack_bytes": usage.pack_bytes,
+        "index_bytes": usage.index_bytes, "snapshots": usage.snapshots,
+        "waiting_bytes": files.waiting_bytes, "stored_bytes_per_day": files.stored_per_day,
+        "sources": sources,
+    })
 }

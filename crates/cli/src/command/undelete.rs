@@ -8,6 +8,7 @@ use super::backups::local;
 use crate::arguments::UndeleteArguments;
 use crate::exit::{self, Exit};
 use crate::output::{self, chain, size, table};
+use crate::stop;
 
 pub(super) fn run(session: &Session, arguments: &UndeleteArguments) -> Result<Exit, Error> {
     let opened = session.context.open_repository()?;
@@ -19,6 +20,7 @@ pub(super) fn run(session: &Session, arguments: &UndeleteArguments) -> Result<Ex
         show(session, &found, lists_only)?;
         return Ok(Exit::Ok);
     }
+    stop::release_locks(&session.context)?;
     let mut documents = Vec::new();
     let (mut back, mut failed) = (0, 0);
     for one in found {

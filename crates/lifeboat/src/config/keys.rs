@@ -3,14 +3,53 @@
 use lifeboat_repository::BackupType;
 use toml::{Table, Value};
 
-const TOP: &[&str] = &["host", "repository", "replicate", "points", "hooks", "type", "database"];
+const TOP: &[&str] = &[
+    "host",
+    "repository",
+    "replicate",
+    "points",
+    "hooks",
+    "type",
+    "database",
+    "files",
+    "command",
+    "device",
+];
 const REPOSITORY: &[&str] =
     &["url", "password-file", "password-command", "identity-file", "recipient", "keep", "interval"];
 const REPLICATE: &[&str] = &["interval", "idle", "wal-limit", "spool-limit"];
 const POINTS: &[&str] = &["ladder"];
 const HOOKS: &[&str] = &["before", "after", "on-failure", "timeout"];
 const DATABASE: &[&str] = &["path", "replicate", "points", "keep", "hooks"];
-const TYPE: &[&str] = &["keep"];
+const FILES: &[&str] = &[
+    "paths",
+    "preset",
+    "exclude",
+    "iexclude",
+    "exclude-file",
+    "exclude-caches",
+    "exclude-if-present",
+    "exclude-larger-than",
+    "one-file-system",
+    "default-excludes",
+    "databases",
+    "on-change",
+    "debounce",
+    "keep",
+    "hooks",
+];
+const COMMAND: &[&str] = &["run", "file-name", "timeout", "environment", "keep", "hooks"];
+const DEVICE: &[&str] = &["path", "keep", "hooks"];
+const TYPE: &[&str] = &["keep", "sources"];
+/// Tables of tables by name, and the keys that each of them may have.
+const NAMED: &[(&str, &[&str])] = &[
+    ("repository", REPOSITORY),
+    ("type", TYPE),
+    ("database", DATABASE),
+    ("files", FILES),
+    ("command", COMMAND),
+    ("device", DEVICE),
+];
 const KEEP: &[&str] = &[
     "last",
     "hourly",
@@ -38,8 +77,8 @@ pub(super) fn check(table: &Table) -> Result<(), String> {
         }
     }
     check_hooks(table, "")?;
-    for (kind, keys) in [("repository", REPOSITORY), ("type", TYPE), ("database", DATABASE)] {
-        let Some(named) = table.get(kind) else { continue };
+    for (kind, keys) in NAMED {
+        let Some(named) = table.get(*kind) else { continue };
         let Value::Table(named) = named else { return Err(format!("`{kind}` must be a table")) };
         for (name, entry) in named {
             let Value::Table(entry) = entry else {
@@ -47,7 +86,7 @@ pub(super) fn check(table: &Table) -> Result<(), String> {
             };
             let path = format!("{kind}.{name}");
             check_keys(entry, &format!("{path}."), keys)?;
-            if kind == "type" {
+            if *kind == "type" {
                 name.parse::<BackupType>().map_err(|error| format!("[{path}]: {error}"))?;
             }
             check_hooks(entry, &format!("{path}."))?;

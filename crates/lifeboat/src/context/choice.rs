@@ -63,6 +63,28 @@ impl Context {
     }
 
     fn choose(&self, given: Option<&str>) -> Result<Chosen> {
+        self.choose_with(given, |entry| self.access(entry))
+    }
+
+    /// A second repository, by URL or name, to copy to. What opens the first one opens it if nothing else is
+    /// said, here or in the configuration.
+    pub(crate) fn choose_target(&self, to: &str, key: Option<KeySource>) -> Result<Chosen> {
+        self.choose_with(Some(to), |entry| {
+            let key = key.or_else(|| entry.and_then(RepositoryConfig::key));
+            let recipient = entry.and_then(|entry| entry.recipient.clone());
+            match key {
+                Some(key) => Ok(Access { key: Some(key), by_default: false, recipient }),
+                // Nobody has said that it is this repository's.
+                None => Ok(Access { by_default: true, recipient, ..self.access(None)? }),
+            }
+        })
+    }
+
+    fn choose_with(
+        &self,
+        given: Option<&str>,
+        access: impl FnOnce(Option<&RepositoryConfig>) -> Result<Access>,
+    ) -> Result<Chosen> {
         let directory = self.environment.working_directory();
         let configured = &self.config().repositories;
         let (url, entry) = match given {
@@ -86,7 +108,7 @@ impl Context {
         let location = Location::parse(&url, directory)?;
         let keep = entry.and_then(|entry| entry.keep.clone());
         let interval = entry.and_then(|entry| entry.interval).map(Interval::get);
-        Ok(Chosen { location, access: self.access(entry)?, interval, keep, is_default })
+        Ok(Chosen { location, access: access(entry)?, interval, keep, is_default })
     }
 
     /// How the repository of an entry of the configuration is opened: as the command line says, else

@@ -31,7 +31,12 @@ pub(super) fn examine(loaded: &Result<ConfigFile>) -> Examination {
 fn contents(config: &Config) -> String {
     let repositories = size::plural(config.repositories.len() as u64, "repository", "repositories");
     let databases = size::count(config.databases.len() as u64, "database");
-    format!("{repositories}, {databases}")
+    let others = config.files.len() + config.commands.len() + config.devices.len();
+    if others == 0 {
+        return format!("{repositories}, {databases}");
+    }
+    let others = size::count(others as u64, "other source");
+    format!("{repositories}, {databases}, {others}")
 }
 
 /// Without the path, which stands above.

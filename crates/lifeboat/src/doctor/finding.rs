@@ -97,6 +97,8 @@ pub enum Area {
     Repository,
     /// A database.
     Database,
+    /// Files to be backed up.
+    Files,
 }
 
 impl fmt::Display for Area {
@@ -108,6 +110,7 @@ impl fmt::Display for Area {
             Self::Clock => "clock",
             Self::Repository => "repository",
             Self::Database => "database",
+            Self::Files => "files",
         })
     }
 }

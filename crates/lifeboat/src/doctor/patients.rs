@@ -20,7 +20,7 @@ pub(super) fn find(
         for (name, database) in configured {
             patients.push(at(context, &database.path, Some(name)));
         }
-        if patients.is_empty() {
+        if patients.is_empty() && context.config().source_names().next().is_none() {
             let mut examination = Examination::new(Area::Database, "");
             examination.add([Diagnosis::warning(
                 "sources",
@@ -33,6 +33,8 @@ pub(super) fn find(
     for source in &request.sources {
         match configured.get(source) {
             Some(database) => patients.push(at(context, &database.path, Some(source))),
+            // Examined by itself.
+            None if context.config().files.contains_key(source) => {}
             None if absolute(context, source).is_dir() => {
                 match in_directory(context, source, progress) {
                     Ok(found) => patients.extend(found),
@@ -68,7 +70,7 @@ fn in_directory(
     source: &str,
     progress: &dyn Progress,
 ) -> crate::Result<Vec<Patient>> {
-    let request = Request { sources: vec![source.to_owned()] };
+    let request = Request::databases(vec![source.to_owned()]);
     let found = discover::find(context, &request, progress)?;
     let patient = |name, path| Patient { name, path, vitals: None };
     let readable = found.targets.into_iter().map(|target| patient(target.name, target.path));

@@ -12,7 +12,7 @@ use lifeboat_storage::LocalStorage;
 use super::access::{judge_mode, judge_writable_directory};
 use super::database::Patient;
 use super::finding::{Area, Diagnosis, Examination, Severity};
-use super::{history, modes, probe, room};
+use super::{files_part, history, modes, probe, room};
 use crate::context::{Access, Chosen};
 use crate::credential::KeySource;
 use crate::password::PasswordSource;
@@ -58,6 +58,7 @@ pub(super) fn examine(
     examination.add(judge_writable(context, &repository));
     let (secrets, findings) = unlock(&repository, &chosen.access);
     examination.add(findings);
+    examination.add(files_part::examine(&repository, secrets.as_ref()));
     examination.add(examine_directory(&path, patients));
     let newest = match repository.backups() {
         Ok(backups) => {

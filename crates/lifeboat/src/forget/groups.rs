@@ -20,6 +20,8 @@ pub(crate) struct Item {
     pub(crate) tags: Vec<String>,
     /// The sources it holds.
     pub(crate) sources: Vec<String>,
+    /// The databases that lie among the files of a source, and that source: they stay as long as it does.
+    pub(crate) placed: BTreeMap<String, String>,
     /// The sources that were taken out of it.
     pub(crate) forgotten: Vec<String>,
     /// Whether every source is of a kind that is known.
@@ -35,6 +37,7 @@ impl Item {
             backup_type: manifest.backup_type.clone(),
             tags: manifest.tags.clone(),
             sources: manifest.sources.iter().filter_map(Source::name).cloned().collect(),
+            placed: placed(manifest),
             forgotten: manifest.forgotten.clone(),
             understood: !manifest.sources.contains(&Source::Unknown),
         }
@@ -48,6 +51,12 @@ impl Item {
             (!self.understood).then_some(Reason::NotUnderstood)
         }
     }
+}
+
+fn placed(manifest: &Manifest) -> BTreeMap<String, String> {
+    let files = manifest.sources.iter().filter_map(Source::files);
+    let placed = files.flat_map(|files| files.databases.iter().map(|one| (&one.name, &files.name)));
+    placed.map(|(database, files)| (database.clone(), files.clone())).collect()
 }
 
 /// Backups of one host and one type that were made of the same sources: rules count each group by
@@ -106,7 +115,8 @@ pub(crate) struct KeepsNothing {
 }
 
 /// Decides about every source of every backup. `rules` are those of a host's source, in
-/// backups of a type.
+/// backups of a type. Which databases lie among files says nothing about what a backup was made of: they come
+/// and go.
 ///
 /// A backup of another host than `own_host` goes as a whole or not at all: only its own host may
 /// sign what is left of it.
@@ -123,7 +133,8 @@ pub(crate) fn decide<'a>(
     type Group<'a> = (&'a str, BTreeSet<&'a String>, Option<&'a BackupType>);
     let mut groups: BTreeMap<Group<'_>, Vec<&Item>> = BTreeMap::new();
     for item in items {
-        let made_of = item.sources.iter().chain(&item.forgotten).collect();
+        let named = item.sources.iter().chain(&item.forgotten);
+        let made_of = named.filter(|source| !item.placed.contains_key(*source)).collect();
         let group = (item.host.as_str(), made_of, item.backup_type.as_ref());
         groups.entry(group).or_default().push(item);
     }
@@ -131,21 +142,23 @@ pub(crate) fn decide<'a>(
     for ((host, sources, backup_type), mut items) in groups {
         items.sort_by(|one, other| other.name.cmp(&one.name));
         let mut backups: Vec<ForgetVerdict> = items.iter().map(|item| undecided(item)).collect();
-        for source in &sources {
+        let placed: BTreeSet<&String> = items.iter().flat_map(|item| item.placed.keys()).collect();
+        for source in sources.union(&placed).copied() {
             let rules = rules(host, backup_type, source);
             let reasons = of_source(&items, source, rules, drilled, zone, now);
             if !reasons.is_empty() && !reasons.iter().any(|(_, reasons)| by_rule(reasons)) {
-                return Err(KeepsNothing { host: host.to_owned(), source: (*source).clone() });
+                return Err(KeepsNothing { host: host.to_owned(), source: source.clone() });
             }
             for (number, reasons) in reasons {
                 if reasons.is_empty() {
-                    backups[number].forget.push((*source).clone());
+                    backups[number].forget.push(source.clone());
                 } else {
-                    backups[number].keep.insert((*source).clone(), reasons);
+                    backups[number].keep.insert(source.clone(), reasons);
                 }
             }
         }
         for (item, verdict) in items.iter().zip(&mut backups) {
+            keep_placed(item, verdict);
             if let Some(reason) = item.exempt() {
                 verdict.keep = item
                     .sources
@@ -166,6 +179,18 @@ pub(crate) fn decide<'a>(
         decided.push(ForgetGroup { host, backup_type, sources, backups });
     }
     Ok(decided)
+}
+
+/// Files without the databases among them are no more than half of what they were.
+fn keep_placed(item: &Item, verdict: &mut ForgetVerdict) {
+    for (database, files) in &item.placed {
+        if let Some(reasons) = verdict.keep.get(files).cloned()
+            && let Some(at) = verdict.forget.iter().position(|source| source == database)
+        {
+            verdict.forget.remove(at);
+            verdict.keep.insert(database.clone(), reasons);
+        }
+    }
 }
 
 fn undecided(item: &Item) -> ForgetVerdict {
@@ -222,7 +247,8 @@ mod tests {
 
     const NOW: &str = "2026-11-30T00:00:00Z";
 
-    /// `11-21 app,web #tag !web` is a backup of that day, with a tag, from which `web` was taken.
+    /// `11-21 app,web #tag !web` is a backup of that day, with a tag, from which `web` was taken; with `+app`, that
+    /// database lies among the files `etc`.
     fn items(text: &str) -> Vec<Item> {
         let item = |(number, line): (usize, &str)| {
             let mut words = line.split_whitespace();
@@ -240,6 +266,7 @@ mod tests {
                 backup_type: None,
                 tags: Vec::new(),
                 sources: words.next()?.split(',').map(str::to_owned).collect(),
+                placed: BTreeMap::new(),
                 forgotten: Vec::new(),
                 understood: true,
             };
@@ -247,6 +274,9 @@ mod tests {
                 match word.split_at(1) {
                     ("#", tag) => item.tags.push(tag.to_owned()),
                     ("!", source) => item.forgotten.push(source.to_owned()),
+                    ("+", name) => {
+                        item.placed.insert(name.to_owned(), "etc".to_owned());
+                    }
                     ("@", host) => item.host = host.to_owned(),
                     ("=", name) => item.backup_type = Some(name.parse().unwrap()),
                     _ => item.understood = false,
@@ -326,6 +356,19 @@ mod tests {
         let text = "11-21 app !web\n11-22 app,web\n11-23 web,app";
         let then = decided(text, &last(2), &last(1), &[]);
         assert_eq!(then, ["0 app:-", "1 app:last web:-", "2 app:last web:last"]);
+    }
+
+    #[test]
+    fn databases_among_files_stay_with_them() {
+        let text = "11-20 etc\n11-21 app,etc +app\n11-22 app,etc +app";
+        assert_eq!(
+            decided(text, &last(1), &last(2), &[]),
+            ["0 etc:-", "1 app:last etc:last", "2 app:last etc:last"]
+        );
+        assert_eq!(
+            decided(text, &last(2), &last(1), &[]),
+            ["0 etc:-", "1 app:last etc:-", "2 app:last etc:last"]
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use lifeboat_repository::{Holder, Wrapping};
 
+use super::restic;
 use crate::credential::parse_recipient;
 use crate::password::{SecretString, require_usable};
 use crate::{OpenRepository, Result};
@@ -35,7 +36,10 @@ pub fn add_key(opened: &OpenRepository<'_>, key: &NewKey, label: Option<&str>) -
     Ok(match key {
         NewKey::Password(password) => {
             let own = opened.context().key_label();
-            repository.add_key(secrets, Holder::Password(password), label.unwrap_or(&own))?
+            let holder = Holder::Password(password);
+            let wrapping = repository.add_key(secrets, holder, label.unwrap_or(&own))?;
+            restic::add(opened, password, wrapping.name)?;
+            wrapping
         }
         NewKey::Person(recipient) => {
             let recipient = parse_recipient(recipient)?;

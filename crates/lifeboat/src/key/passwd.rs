@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use lifeboat_repository::{Holder, Wrapping, WrappingName};
 use lifeboat_storage::secrecy::ExposeSecret;
 
+use super::restic;
 use crate::credential::{KeyMaterial, KeySource};
 use crate::password::{PasswordSource, SecretString, require_usable};
 use crate::state::replace_private_file;
@@ -74,12 +75,14 @@ pub fn change_password(opened: &OpenRepository<'_>, new: &SecretString) -> Resul
     let label = secrets.opened().and_then(|opened| opened.label.clone());
     let label = label.unwrap_or_else(|| opened.context().key_label());
     let wrapping = repository.add_key(&secrets, Holder::Password(new), &label)?;
+    restic::add(opened, new, wrapping.name)?;
     if let KeptPassword::Written(path) = &kept {
         // Where the name is a link, what it leads to is the file.
         let path = path.canonicalize().map_err(Error::file("resolve", path))?;
         replace_private_file(&path, format!("{}\n", new.expose_secret()).as_bytes())?;
     }
     replaced.iter().try_for_each(|name| repository.remove_key(*name))?;
+    restic::sweep(opened)?;
     opened.update_state(|state| state.learn(new))?;
     Ok(PasswordChange { wrapping, removed: replaced, kept })
 }

@@ -2,6 +2,7 @@
 
 use lifeboat_repository::{KeyEntry, KeyHolder};
 
+use super::restic;
 use crate::{Error, OpenRepository, Result};
 
 /// The least of an id that is taken for one.
@@ -42,7 +43,8 @@ pub fn plan_removal(opened: &OpenRepository<'_>, wanted: &str) -> Result<Removal
 
 /// Removes it.
 pub fn remove_key(opened: &OpenRepository<'_>, removal: &Removal) -> Result<()> {
-    Ok(opened.repository().remove_key(removal.key.name)?)
+    opened.repository().remove_key(removal.key.name)?;
+    restic::sweep(opened)
 }
 
 /// The ids that begin with what was typed.

@@ -2,6 +2,8 @@
 
 use lifeboat_repository::{Recipient, RotatePlan, Secrets};
 
+use super::restic;
+use crate::credential::KeyMaterial;
 use crate::{OpenRepository, Result};
 
 /// A rotation that can be carried out.
@@ -27,5 +29,10 @@ pub fn rotate(opened: &OpenRepository<'_>, rotation: &Rotation) -> Result<Recipi
     let Rotation { plan, secrets } = rotation;
     let recipient = opened.repository().rotate(plan, secrets, key.credential())?;
     opened.remember(recipient.recipient.clone())?;
+    // The new wrapping has another name.
+    if let KeyMaterial::Password(password) = &key {
+        let secrets = opened.repository().unlock(key.credential())?;
+        restic::tend(opened, &secrets, Some(password))?;
+    }
     Ok(recipient)
 }

@@ -24,7 +24,7 @@ use super::message::{Message, Order, Start, Upkeep};
 use super::status::DatabaseStatus;
 use super::watch::Watch;
 use super::{Limits, ReplicateReport, Stop};
-use crate::discover::find;
+use crate::discover::{Discovered, find};
 use crate::error::chain;
 use crate::{Context, Error, Request, Result, Silent};
 
@@ -109,14 +109,7 @@ impl<'a> Engine<'a> {
 impl Engine<'_> {
     /// Works until it is told to stop, or, for `once`, until all was captured.
     pub(super) fn run(mut self) -> Result<ReplicateReport> {
-        if self.request.sources.is_empty() && self.context.config().databases.is_empty() {
-            return Err(nothing_to_replicate());
-        }
-        let found = find(self.context, self.request, &Silent)?;
-        if found.targets.is_empty() {
-            let first = found.failures.into_iter().next().map(|failure| failure.error);
-            return Err(first.unwrap_or_else(nothing_to_replicate));
-        }
+        let found = self.find()?;
         let mut problems = Vec::new();
         for failure in &found.failures {
             let error = chain(&failure.error);
@@ -145,6 +138,22 @@ impl Engine<'_> {
         let databases = self.status();
         problems.extend(databases.iter().flat_map(DatabaseStatus::problems));
         Ok(ReplicateReport { problems, databases })
+    }
+
+    /// The databases that are meant; none if files are to be watched, and nothing else is.
+    fn find(&self) -> Result<Discovered> {
+        let is_given = !self.request.sources.is_empty();
+        if !is_given && self.context.config().databases.is_empty() {
+            let watches = !self.once && self.context.on_change().next().is_some();
+            let nothing = Err(Error::nothing_to_replicate());
+            return if watches { Ok(Discovered::default()) } else { nothing };
+        }
+        let found = find(self.context, self.request, &Silent)?;
+        if found.targets.is_empty() {
+            let first = found.failures.into_iter().next().map(|failure| failure.error);
+            return Err(first.unwrap_or_else(Error::nothing_to_replicate));
+        }
+        Ok(found)
     }
 
     /// Whether every database was looked at, and every repository that can be reached will get it.
@@ -194,11 +203,4 @@ impl Engine<'_> {
         }
         self.save();
     }
-}
-
-fn nothing_to_replicate() -> Error {
-    Error::usage(
-        "nothing to replicate",
-        "name a database: lifeboat replicate PATH, or put [database.NAME] into lifeboat.toml",
-    )
 }

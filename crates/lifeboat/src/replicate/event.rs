@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use lifeboat_ltx::Txid;
-use lifeboat_repository::Time;
+use lifeboat_repository::{BackupId, Time};
 
 /// Something that happened. What goes on by itself every second is told too: [`Event::is_routine`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +113,15 @@ pub enum Event<'a> {
         /// Bytes that were sent for it.
         bytes: u64,
     },
+    /// Files that had changed were backed up.
+    BackedUp {
+        /// The source.
+        source: &'a str,
+        /// Where.
+        repository: &'a str,
+        /// The backup.
+        backup: BackupId,
+    },
     /// A database cannot be read, or a repository not be written to. It is tried again.
     Failing {
         /// The database; `None`: all of them.
@@ -144,7 +153,8 @@ impl Event<'_> {
     }
 }
 
-/// Receives what happens. It is called by the thread that captures: it must be quick.
+/// Receives what happens. It is called by the thread that captures, and by that which backs up files: it must be
+/// quick.
 pub trait Events: Sync {
     /// Something happened.
     fn event(&self, event: &Event<'_>);

@@ -32,6 +32,17 @@ pub(super) fn changes(files: &[LtxFile], days: u64) -> Option<u64> {
     (elapsed >= DAY_MS).then(|| per_day(bytes, elapsed))
 }
 
+/// How many bytes a day were added over the last so many days; `None` if there is no day between the first and
+/// the last. What came first is not counted: it is not added to what was there.
+pub(super) fn stored_per_day(added: &[(Time, u64)], days: u64) -> Option<u64> {
+    let newest = added.iter().map(|(time, _)| *time).max()?;
+    let within = |(time, _): &&(Time, u64)| elapsed_ms(*time, newest) <= days * DAY_MS;
+    let oldest = added.iter().filter(within).map(|(time, _)| *time).min()?;
+    let elapsed = elapsed_ms(oldest, newest);
+    let later = added.iter().filter(within).filter(|(time, _)| *time > oldest);
+    (elapsed >= DAY_MS).then(|| per_day(later.map(|(_, bytes)| bytes).sum(), elapsed))
+}
+
 /// The milliseconds from one moment to another; 0 if it is not before it.
 pub(super) fn elapsed_ms(from: Time, to: Time) -> u64 {
     u64::try_from(to.millis().saturating_sub(from.millis())).unwrap_or_default()

@@ -120,7 +120,7 @@ fn back_up_as(
     request: BackupRequest,
     progress: &dyn Progress,
 ) -> Result<BackupReport> {
-    let sources = Request { sources: vec![source.to_owned()] };
+    let sources = Request::of(vec![source.to_owned()]);
     let _nobody_forks = FORK.read().unwrap();
     backup(context, &BackupRequest { sources, ..request }, progress)
 }
@@ -216,7 +216,7 @@ pub(crate) fn objects_below(directory: &Path) -> Vec<PathBuf> {
 /// Expects a repository without damage, whose every byte was read.
 #[track_caller]
 pub(crate) fn assert_clean(opened: &OpenRepository<'_>, what: &str) {
-    let report = lifeboat::check(opened, CheckOptions { read_data: true }, &Silent).unwrap();
+    let report = lifeboat::check(opened, CheckOptions::all(), &Silent).unwrap();
     assert!(report.is_clean(), "{what}: {report:?}");
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn beside(
     let stop = Stop::new().unwrap();
     let log = Log::default();
     let request = ReplicateRequest {
-        sources: Request { sources: sources.iter().map(|source| (*source).to_owned()).collect() },
+        sources: Request::of(sources.iter().map(|source| (*source).to_owned()).collect()),
         interval: Some(Duration::from_millis(20)),
         take_over: false,
         once: false,
@@ -84,7 +84,7 @@ pub(crate) fn only(context: &Context) -> DatabaseStatus {
 /// Backs up beside the replication: what the repository holds then, restored.
 #[track_caller]
 pub(crate) fn is_protected(context: &Context, path: &Path) {
-    let sources = Request { sources: vec![path.display().to_string()] };
+    let sources = Request::of(vec![path.display().to_string()]);
     let report =
         backup(context, &BackupRequest { sources, ..BackupRequest::default() }, &Silent).unwrap();
     let expected = content(path);
@@ -104,7 +104,7 @@ pub(crate) fn is_protected(context: &Context, path: &Path) {
 
 pub(crate) fn is_sound(context: &Context) {
     let opened = context.open_repository().unwrap();
-    let options = lifeboat::CheckOptions { read_data: true };
+    let options = lifeboat::CheckOptions::all();
     let report = check(&opened, options, &Silent).unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
 }

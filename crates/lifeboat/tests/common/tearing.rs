@@ -79,6 +79,11 @@ pub(crate) fn tearing(machine: &Machine) -> Context {
 
 /// What a check finds fault with.
 pub(crate) fn findings(opened: &OpenRepository<'_>, read_data: bool) -> BTreeSet<String> {
-    let report = check(opened, CheckOptions { read_data }, &Silent).unwrap();
+    let report = check(
+        opened,
+        CheckOptions { read_data: read_data.then_some(lifeboat::Subset::All) },
+        &Silent,
+    )
+    .unwrap();
     report.findings.into_iter().map(|finding| finding.key).collect()
 }

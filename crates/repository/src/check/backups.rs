@@ -4,6 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use lifeboat_ltx::{Checksum, Txid};
+use lifeboat_restic::Root;
 
 use super::CheckReport;
 use crate::create::digest_of;
@@ -11,13 +12,20 @@ use crate::document::key;
 use crate::tree::split;
 use crate::{
     BackupName, DatabaseAddress, DatabaseSource, Error, LineageAddress, Manifest, ObjectRef,
-    Repository, Result, Secrets, Source,
+    Repository, Result, Secrets, Source, StoredTree,
 };
 
 /// A backup whose manifest is sound.
 pub(super) struct Backup {
     pub(super) name: BackupName,
     pub(super) points: Vec<BackedUp>,
+    pub(super) trees: Vec<Stored>,
+}
+
+/// Files of a backup, what a command printed, or a device.
+pub(super) struct Stored {
+    pub(super) name: String,
+    pub(super) root: Root,
 }
 
 /// A database of a backup.
@@ -51,7 +59,7 @@ impl Backups {
         for name in names {
             let read = repository.manifest(&name, secrets);
             match read.and_then(|signed| backups.add(&name, signed.manifest)) {
-                Ok(points) => backups.sound.push(Backup { name, points }),
+                Ok((points, trees)) => backups.sound.push(Backup { name, points, trees }),
                 Err(error) => {
                     report.found(&name.key()?, error);
                     report.lost.push(name);
@@ -64,8 +72,13 @@ impl Backups {
         Ok(backups)
     }
 
-    fn add(&mut self, name: &BackupName, manifest: Manifest) -> Result<Vec<BackedUp>> {
+    fn add(
+        &mut self,
+        name: &BackupName,
+        manifest: Manifest,
+    ) -> Result<(Vec<BackedUp>, Vec<Stored>)> {
         let mut points = Vec::new();
+        let trees = manifest.sources.iter().filter_map(stored).collect();
         for source in manifest.sources {
             let Some(source) = source.into_database() else { continue };
             points.push(backed_up(&manifest.host, &source)?);
@@ -85,7 +98,7 @@ impl Backups {
                 }
             }
         }
-        Ok(points)
+        Ok((points, trees))
     }
 
     /// Where manifests do not agree, the object itself tells which of them are wrong. Only a faulty
@@ -126,6 +139,11 @@ impl Backups {
             None => Ok(()),
         }
     }
+}
+
+fn stored(source: &Source) -> Option<Stored> {
+    let StoredTree { snapshot, tree, .. } = *source.stored()?;
+    Some(Stored { name: source.name()?.clone(), root: Root { snapshot, tree } })
 }
 
 fn backed_up(host: &str, source: &DatabaseSource) -> Result<BackedUp> {

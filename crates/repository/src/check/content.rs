@@ -1,12 +1,13 @@
 //! What is in the files of a lineage: each by itself, and one after another.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use lifeboat_ltx::Checksum;
 use lifeboat_storage::Key;
 
 use super::backups::BackedUp;
 use super::lineages::Lineage;
+use super::sample::Sample;
 use super::{CheckReport, Progress};
 use crate::fetch::damaged_parts;
 use crate::{
@@ -28,34 +29,39 @@ pub(super) struct Content {
     after: Option<Checksum>,
 }
 
-/// Reads the origin and all files of a lineage. Damaged files are taken out of its listing, so that
+/// Reads the origin, and those files of a lineage that are in the sample. Damaged files are taken out of its listing, so that
 /// what depends on them is lost, unless there is another way.
 pub(super) fn read_lineage(
     repository: &Repository,
     secrets: &Secrets,
     lineage: &mut Lineage,
     expected: &HashMap<String, ObjectRef>,
+    sample: &Sample,
     report: &mut CheckReport,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<()> {
+    let mut damaged = HashSet::new();
     let Lineage { address, listing, contents } = lineage;
     if listing.has_origin
         && let Err(error) = repository.origin(address, secrets)
     {
         report.found(&address.origin(repository.form())?, error);
     }
-    for file in &listing.files {
+    for file in listing.files.iter().filter(|file| sample.has(file)) {
         match read_file(repository, secrets, address, file, expected) {
             Ok(content) => {
                 check_time(file, &content, report);
                 contents.insert(file.name, content);
             }
-            Err(error) => report_damage(repository, file, expected, error, report),
+            Err(error) => {
+                report_damage(repository, file, expected, error, report);
+                damaged.insert(file.name);
+            }
         }
         report.read_bytes += file.size();
         progress(Progress::Read(file.size()));
     }
-    listing.files.retain(|file| contents.contains_key(&file.name));
+    listing.files.retain(|file| !damaged.contains(&file.name));
     check_ends(listing, contents, report);
     Ok(())
 }
@@ -111,7 +117,8 @@ fn report_damage(
 fn check_ends(listing: &LineageListing, contents: &Contents, report: &mut CheckReport) {
     let mut ends: HashMap<u64, Checksum> = HashMap::new();
     for file in &listing.files {
-        let Some(after) = contents[&file.name].after else { continue };
+        let content = contents.get(&file.name);
+        let Some(after) = content.and_then(|content| content.after) else { continue };
         let first = *ends.entry(file.name.max.get()).or_insert(after);
         if first != after {
             let detail = format!("it leads to checksum {after}, another file to {first}");
@@ -119,8 +126,9 @@ fn check_ends(listing: &LineageListing, contents: &Contents, report: &mut CheckR
         }
     }
     for file in &listing.files {
+        let Some(content) = contents.get(&file.name) else { continue };
         let end = ends.get(&(file.name.min.get() - 1));
-        if let Err(detail) = check_link(end.copied(), &contents[&file.name]) {
+        if let Err(detail) = check_link(end.copied(), content) {
             report.corrupt(file.first_key(), detail);
         }
     }
@@ -157,7 +165,9 @@ pub(super) fn check_way(
 ) -> Result<(), Misfit> {
     for (at, pair) in (1..).zip(way.windows(2)) {
         let (file, next) = (pair[0], pair[1]);
-        let (content, following) = (&contents[&file.name], &contents[&next.name]);
+        let both = contents.get(&file.name).zip(contents.get(&next.name));
+        // Not all were read.
+        let Some((content, following)) = both else { continue };
         let adjacent = file.name.max.next() == Some(next.name.min);
         let end = content.after.filter(|_| adjacent);
         check_link(end, following).map_err(|detail| Misfit { at, detail })?;
@@ -170,7 +180,8 @@ pub(super) fn check_way(
         }
     }
     let Some(last) = way.last() else { return Ok(()) };
-    let (at, found) = (way.len() - 1, &contents[&last.name]);
+    let Some(found) = contents.get(&last.name) else { return Ok(()) };
+    let at = way.len() - 1;
     let size = (found.page_size, found.page_count);
     if size != (point.page_size, point.page_count) {
         let detail = format!(

@@ -12,7 +12,7 @@ use crate::document::key;
 use crate::{BackupId, LineageAddress, Recipient, Repository, Result};
 
 /// Checks what names and sizes show: that manifests have pins, that whole files lead to every pin
-/// and to the newest transaction. Nothing is opened, so that what an object holds, and whether its
+/// and to the newest transaction. Where there are files, a backup without pins may hold only these. Nothing is opened, so that what an object holds, and whether its
 /// manifest names others, is not known.
 pub fn check_names(repository: &Repository) -> Result<CheckReport> {
     let mut report = CheckReport::default();
@@ -34,6 +34,8 @@ pub fn check_names(repository: &Repository) -> Result<CheckReport> {
     let manifests = repository.storage().list(Some(&key("backups")?))?;
     let sizes: HashMap<&Key, u64> =
         manifests.iter().map(|entry| (&entry.key, entry.size)).collect();
+    // What a backup holds there has no pins.
+    let has_files = lifeboat_restic::exists(repository.storage())?;
     for name in names {
         let key = name.key()?;
         // A sealed object is never empty.
@@ -42,6 +44,10 @@ pub fn check_names(repository: &Repository) -> Result<CheckReport> {
             report.corrupt(&key, "it is empty");
         }
         let points = pinned.get(&name.id).map(Vec::as_slice).unwrap_or_default();
+        if points.is_empty() && whole && has_files {
+            report.unknown.push(name);
+            continue;
+        }
         if points.is_empty() {
             report.corrupt(&key, "no pin keeps what it names");
             whole = false;

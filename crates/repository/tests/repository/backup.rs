@@ -140,6 +140,7 @@ fn a_manifest_comes_back_as_it_was_written() {
     written.id = BackupId::random();
     written.label = Some("before the upgrade\n☃".to_owned());
     written.problems.push(lifeboat_repository::Problem {
+        path: None,
         source: "web".to_owned(),
         error: "it is locked".to_owned(),
     });
@@ -191,7 +192,7 @@ fn what_newer_versions_add_is_ignored_and_what_they_change_is_refused() {
     let added = rewritten(&world, |line| line.replacen('{', "{\"new\":[{\"a\":1}],", 2)).unwrap();
     assert_eq!(added.manifest, written);
 
-    let unknown = |line: &str| line.replace("\"kind\":\"database\"", "\"kind\":\"device\"");
+    let unknown = |line: &str| line.replace("\"kind\":\"database\"", "\"kind\":\"later\"");
     let unknown = rewritten(&world, unknown).unwrap().manifest;
     assert_eq!(unknown.sources, [Source::Unknown]);
     // It cannot be written again without losing what it says.
@@ -222,7 +223,7 @@ fn a_backup_with_an_unknown_source_is_checked_without_it() {
     let name = world.repository.backups().unwrap().remove(0);
     let text = String::from_utf8(lines(&world, &name)).unwrap();
     let line = text.lines().next().unwrap();
-    let line = line.replace("\"sources\":[", "\"sources\":[{\"kind\":\"device\",\"x\":[1]},");
+    let line = line.replace("\"sources\":[", "\"sources\":[{\"kind\":\"later\",\"x\":[1]},");
     world.memory.remove(&name.key().unwrap()).unwrap();
     put_manifest(&world, &name, format!("{line}\n{}\n", sign(&line)).as_bytes());
     let report = world.check();

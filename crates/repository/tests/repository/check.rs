@@ -221,7 +221,7 @@ fn a_restore_that_would_not_be_what_the_manifest_says_is_lost() {
 fn progress_tells_all_that_is_read() {
     let sound = sound();
     let (mut total, mut read) = (0, 0);
-    let options = CheckOptions { read_data: true };
+    let options = CheckOptions::all();
     let report =
         check(&sound.world.repository, &sound.world.secrets, options, &mut |step| match step {
             lifeboat_repository::Progress::Total(bytes) => total = bytes,

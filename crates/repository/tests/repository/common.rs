@@ -132,7 +132,7 @@ pub(crate) fn keys(storage: &dyn Storage) -> Vec<Key> {
 
 /// Checks with every object read.
 pub(crate) fn checked(repository: &Repository, secrets: &Secrets) -> CheckReport {
-    check(repository, secrets, CheckOptions { read_data: true }, &mut |_| {}).unwrap()
+    check(repository, secrets, CheckOptions::all(), &mut |_| {}).unwrap()
 }
 
 /// Bytes that do not compress, the same for the same seed.

@@ -159,7 +159,7 @@ fn a_check_on_a_failing_storage_fails_or_tells() {
     let (mut app, mut new) = first(&world);
     backup(&world.repository, &mut [&mut app, &mut new]).unwrap();
     let faulty = Faulty::new(world.memory.clone(), None);
-    let options = CheckOptions { read_data: true };
+    let options = CheckOptions::all();
     let check = |fault| {
         let repository = open(Arc::new(faulty.clone()));
         faulty.reset(fault);

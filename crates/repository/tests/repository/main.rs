@@ -6,6 +6,7 @@ mod backup;
 mod check;
 mod common;
 mod compact;
+mod copying;
 mod damage;
 mod faults;
 mod forget;

@@ -382,7 +382,9 @@ impl Model {
             );
             self.assert_restores(number, &listing, what);
         }
-        let options = CheckOptions { read_data: self.acts.is_multiple_of(8) };
+        let options = CheckOptions {
+            read_data: self.acts.is_multiple_of(8).then_some(lifeboat_restic::Subset::All),
+        };
         let report = check(&self.repository, &self.secrets, options, &mut |_| {}).unwrap();
         assert!(report.is_clean() && report.lost.is_empty(), "{what}: {report:?}");
         let kept: BTreeSet<BackupId> = self.kept.keys().copied().collect();

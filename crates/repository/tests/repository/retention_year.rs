@@ -240,12 +240,7 @@ fn a_year_is_stored_in_little_more_than_its_backups() {
         let stored = year.stored();
         year.assert_bounded(day, &stored);
         if day % 30 == 29 || day == DAYS - 1 {
-            let report = check(
-                &year.repository,
-                &year.secrets,
-                CheckOptions { read_data: true },
-                &mut |_| {},
-            );
+            let report = check(&year.repository, &year.secrets, CheckOptions::all(), &mut |_| {});
             let report = report.unwrap();
             assert!(report.is_clean() && report.lost.is_empty(), "day {day}: {report:?}");
             let [hour, a_day, week, older] = stored.points;

@@ -34,7 +34,7 @@ fn forget_now(repository: &Repository, secrets: &Secrets, wishes: &[Wish]) -> Re
 fn undelete_all(repository: &Repository, secrets: &Secrets) -> Result<Vec<Undeletion>> {
     let found = plan_undelete(repository, secrets, "pi")?;
     for one in &found {
-        undelete(repository, one.back.as_ref().unwrap(), &host_key())?;
+        undelete(repository, None, one.back.as_ref().unwrap(), &host_key())?;
     }
     Ok(found)
 }
@@ -137,7 +137,7 @@ fn what_cannot_be_reached_any_more_stays_away() {
     world.memory.remove(&last).unwrap();
     // It was there when it was planned.
     let newest = found.iter().find(|one| one.copy.name.id == ids[2]).unwrap();
-    let failed = undelete(repository, newest.back.as_ref().unwrap(), &host_key());
+    let failed = undelete(repository, None, newest.back.as_ref().unwrap(), &host_key());
     assert!(matches!(failed, Err(Error::NotRestorable { .. })), "{failed:?}");
     assert!(repository.backups().unwrap().is_empty());
     let found = plan_undelete(repository, secrets, "pi").unwrap();
@@ -161,7 +161,7 @@ fn a_copy_that_goes_meanwhile_ends_it() {
     forget_now(repository, secrets, &[Wish::Backup(ids[1])]).unwrap();
     let found = plan_undelete(repository, secrets, "pi").unwrap();
     world.memory.remove(&found[0].copy.key().unwrap()).unwrap();
-    let failed = undelete(repository, found[0].back.as_ref().unwrap(), &host_key());
+    let failed = undelete(repository, None, found[0].back.as_ref().unwrap(), &host_key());
     assert!(matches!(failed, Err(Error::Pruned { backup }) if backup == ids[1]), "{failed:?}");
     assert_eq!(repository.backups().unwrap().len(), 2);
     assert!(plan_undelete(repository, secrets, "pi").unwrap().is_empty());

@@ -1,0 +1,241 @@
+//! Backs files up when they have changed: a thread beside the others, that sleeps while nothing happens.
+//!
+//! The directories of a source are watched. What was noticed begins a wait: until nothing more comes for a
+//! while, or for [`PATIENCE`] at most. Then the source is looked through, and backed up if it is not as it was
+//! when that was done last, which the state remembers across starts. Where a directory cannot be watched, the
+//! source is looked through every [`LOOK_EVERY`].
+
+mod fingerprint;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use lifeboat_files::WalkItem;
+use lifeboat_repository::BackupType;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use self::fingerprint::fingerprint;
+use super::Stop;
+use super::event::{Event, Events};
+use super::wake::Wake;
+use super::watch::{Noticed, Watch};
+use crate::backup::backup_to;
+use crate::config::FilesConfig;
+use crate::error::chain;
+use crate::files::{Attributes, paths, walk};
+use crate::{BackupRequest, Context, Error, Request, Result, Silent};
+
+/// A source that changes all the time is backed up so often.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Where nobody tells of changes.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// After a backup that failed.
+const TRY_AGAIN: Duration = Duration::from_secs(60);
+
+/// The thread.
+pub(super) struct OnChange<'a> {
+    context: &'a Context,
+    repositories: usize,
+    events: &'a dyn Events,
+    stop: &'a Stop,
+    wake: Wake,
+    watch: Watch,
+    sources: Vec<Watched>,
+}
+
+/// A source that is watched.
+struct Watched {
+    name: String,
+    config: FilesConfig,
+    directories: Vec<PathBuf>,
+    /// Whether some of its directories cannot be watched.
+    blind: bool,
+    /// When something was noticed: the first and the last time.
+    noticed: Option<(Instant, Instant)>,
+    /// When it is looked at whatever is noticed.
+    look_at: Option<Instant>,
+    failing: bool,
+}
+
+impl<'a> OnChange<'a> {
+    /// `wake` is rung when the replication has ended.
+    pub(super) fn new(
+        context: &'a Context,
+        repositories: usize,
+        events: &'a dyn Events,
+        stop: &'a Stop,
+        wake: Wake,
+    ) -> Result<Self> {
+        let sources = context.on_change().map(|(name, config)| Watched {
+            name,
+            config,
+            directories: Vec::new(),
+            blind: false,
+            noticed: None,
+            look_at: Some(Instant::now()),
+            failing: false,
+        });
+        let (sources, watch) = (sources.collect(), Watch::new()?);
+        Ok(Self { context, repositories, events, stop, wake, watch, sources })
+    }
+
+    /// Works until the replication is told to stop.
+    pub(super) fn run(mut self) {
+        for source in &mut self.sources {
+            source.watch(self.context, &mut self.watch);
+        }
+        while !self.stop.is_set() {
+            let now = Instant::now();
+            for number in 0..self.sources.len() {
+                if self.sources[number].due().is_some_and(|due| due <= now) {
+                    self.settle(number);
+                }
+            }
+            self.wait();
+            self.notice();
+        }
+    }
+
+    fn wait(&self) {
+        let now = Instant::now();
+        let due = self.sources.iter().filter_map(Watched::due).min();
+        let timeout = due.map(|due| due.saturating_duration_since(now));
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        let polled_for = |descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN);
+        let mut polled = [polled_for(self.wake.descriptor()), polled_for(self.watch.descriptor())];
+        // A signal wakes it too, which does no harm.
+        let _ = poll(&mut polled, timeout.as_ref());
+        self.wake.clear();
+    }
+
+    fn notice(&mut self) {
+        let now = Instant::now();
+        for noticed in self.watch.read() {
+            for source in &mut self.sources {
+                if source.holds(&noticed) {
+                    let first = source.noticed.map_or(now, |(first, _)| first);
+                    source.noticed = Some((first, now));
+                }
+            }
+        }
+    }
+
+    /// Backs a source up, if it is not as it was.
+    fn settle(&mut self, number: usize) {
+        let source = &mut self.sources[number];
+        source.noticed = None;
+        source.look_at = source.blind.then(|| Instant::now() + LOOK_EVERY);
+        let done = back_up(self.context, source, self.repositories, self.events);
+        let (database, repository) = (Some(source.name.as_str()), None);
+        match done {
+            Ok(()) if source.failing => {
+                source.failing = false;
+                self.events.event(&Event::Working { database, repository });
+            }
+            Ok(()) => {}
+            Err(error) => {
+                let error = chain(&error);
+                if !source.failing {
+                    self.events.event(&Event::Failing { database, repository, error: &error });
+                }
+                source.failing = true;
+                source.look_at = Some(Instant::now() + TRY_AGAIN);
+            }
+        }
+        // Directories have come that nobody watches yet.
+        source.watch(self.context, &mut self.watch);
+    }
+}
+
+impl Watched {
+    /// When it is to be looked at.
+    fn due(&self) -> Option<Instant> {
+        let quiet =
+            self.noticed.map(|(first, last)| (last + self.config.debounce()).min(first + PATIENCE));
+        quiet.into_iter().chain(self.look_at).min()
+    }
+
+    fn holds(&self, noticed: &Noticed) -> bool {
+        match noticed {
+            Noticed::Written(path) | Noticed::Named(path) => {
+                path.parent().is_some_and(|parent| self.directories.iter().any(|one| one == parent))
+            }
+            Noticed::Gone(path) => self.directories.contains(path),
+            Noticed::Anything => true,
+        }
+    }
+
+    /// Watches all its directories, and those that its paths lie in.
+    fn watch(&mut self, context: &Context, watch: &mut Watch) {
+        let named = paths(&self.config);
+        self.directories = named.iter().filter_map(|path| path.parent()).map(Into::into).collect();
+        let Ok(walk) = walk(context, &self.config, Attributes::Leave, None) else { return };
+        for item in walk {
+            if let WalkItem::Enter(entry) = item
+                && named.iter().any(|path| entry.path.starts_with(path))
+            {
+                self.directories.push(entry.path);
+            }
+        }
+        self.blind = !self.directories.iter().all(|directory| watch.add(directory));
+        if self.blind && self.look_at.is_none() {
+            self.look_at = Some(Instant::now() + LOOK_EVERY);
+        }
+    }
+}
+
+/// Backs a source up to every repository, if it is not as it was when that was done last.
+fn back_up(
+    context: &Context,
+    source: &Watched,
+    repositories: usize,
+    events: &dyn Events,
+) -> Result<()> {
+    let found = fingerprint(context, &source.config)?;
+    let known = context.state().files(&source.name).ok().flatten();
+    if known.is_some_and(|known| known.on_change.as_ref() == Some(&found)) {
+        return Ok(());
+    }
+    let request = BackupRequest {
+        sources: Request::of(vec![source.name.clone()]),
+        backup_type: Some("config".parse::<BackupType>()?),
+        ..BackupRequest::default()
+    };
+    for number in 0..repositories {
+        let opened = context.open_one_of_several(number)?;
+        let report = backup_to(&opened, &request, &Silent)?;
+        if let Some(failure) = report.failures.into_iter().next() {
+            return Err(failure.error);
+        }
+        events.event(&Event::BackedUp {
+            source: &source.name,
+            repository: &report.location,
+            backup: report.manifest.id,
+        });
+    }
+    let mut state = context.state().files(&source.name)?.unwrap_or_default();
+    state.on_change = Some(found);
+    context.state().remember_files(&state)
+}
+
+impl Context {
+    /// The files that are backed up when they change.
+    pub(super) fn on_change(&self) -> impl Iterator<Item = (String, FilesConfig)> {
+        let directory = self.environment().working_directory();
+        let files = self.config().files.iter().filter(|(_, files)| files.on_change);
+        files.map(|(name, files)| {
+            let paths = files.paths.iter().map(|path| directory.join(path)).collect();
+            (name.clone(), FilesConfig { paths, ..files.clone() })
+        })
+    }
+}
+
+impl Error {
+    /// Whether the replication has nothing to do.
+    pub(super) fn nothing_to_replicate() -> Self {
+        Self::usage(
+            "nothing to replicate",
+            "name a database: lifeboat replicate PATH, or put [database.NAME] into lifeboat.toml",
+        )
+    }
+}
