@@ -191,7 +191,7 @@ mod tests {
         #[test]
         fn cuts_where_the_definition_does(
             seed in any::<u64>(),
-            at in MIN_BYTES - 200..MIN_BYTES + 80_000,
+            at in MIN_BYTES - WINDOW_BYTES..MIN_BYTES + 80_000,
             step in 1000..200_000_usize,
         ) {
             let chunker = chunker();
