@@ -73,7 +73,7 @@ fn owners_are_not_set() {
 }
 
 #[test]
-#[ignore = "run by the test above"]
+#[ignore = "run by owners_are_not_set"]
 fn owners_are_not_set_as_user() {
     let target = home();
     let tree = [
@@ -98,7 +98,7 @@ fn directories_without_permissions() {
 }
 
 #[test]
-#[ignore = "run by the test above"]
+#[ignore = "run by directories_without_permissions"]
 fn directories_without_permissions_as_user() {
     let target = home();
     let tree = |content| {
@@ -145,7 +145,7 @@ fn directories_of_others() {
 }
 
 #[test]
-#[ignore = "run by the test above"]
+#[ignore = "run by directories_of_others"]
 fn directories_of_others_as_user() {
     let target = home();
     let tree = [
@@ -192,7 +192,7 @@ fn what_only_root_may_do() {
 }
 
 #[test]
-#[ignore = "run by the test above"]
+#[ignore = "run by what_only_root_may_do"]
 fn what_only_root_may_do_as_user() {
     let target = home();
     let mut marked = file("marked", b"x", 1);
@@ -218,7 +218,7 @@ fn files_without_permissions() {
 }
 
 #[test]
-#[ignore = "run by the test above"]
+#[ignore = "run by files_without_permissions"]
 fn files_without_permissions_as_user() {
     let target = home();
     let inode = |name| fs::metadata(target.join(name)).unwrap().ino();
