@@ -11,6 +11,8 @@
 //! This crate knows no format above the object.
 
 mod age_reader;
+mod bandwidth;
+mod content;
 mod error;
 mod frames;
 mod hash;
@@ -19,6 +21,7 @@ mod local;
 mod memory;
 mod passphrase;
 mod read_ahead;
+mod remote;
 mod seal;
 mod seal_pool;
 mod storage;
@@ -34,14 +37,17 @@ pub mod testing;
 pub use age::secrecy;
 pub use age::x25519;
 
+pub use bandwidth::Bandwidth;
+pub use content::{Content, FileContent, StoredContent};
 pub use error::{Error, Result};
 pub use hash::{HashingReader, HashingWriter, ObjectDigest};
 pub use key::Key;
 pub use local::{LocalStorage, Stale};
 pub use memory::MemoryStorage;
 pub use passphrase::{is_wrapped_with_passphrase, unwrap_with_passphrase, wrap_with_passphrase};
+pub use remote::{Cause, Failure, Patience, RemoteOptions};
 pub use seal::{SealOptions, SealStats, SealWriter, compress_bytes, encrypt_bytes, seal_bytes};
-pub use storage::{Child, Entry, Storage, Upload};
+pub use storage::{Child, CreateNew, Entry, Storage, Upload};
 pub use unseal::{
     Unsealed, decompress_bytes, decrypt_bytes, unseal, unseal_bytes, unseal_frugally,
 };

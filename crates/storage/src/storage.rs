@@ -4,9 +4,20 @@ use std::fmt::Debug;
 use std::io::{Read, Write};
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use crate::{Error, Key, Result};
+use crate::content::copy;
+use crate::{Content, Key, Result};
+
+/// How a storage refuses a key that is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CreateNew {
+    /// By itself: of several that publish under one key exactly one succeeds.
+    Refused,
+    /// Nobody but us looks whether a key is taken, just before it is given: two that publish at the
+    /// same moment may both be told that they succeeded, and then either object may stand.
+    Checked,
+}
 
 /// An object as a listing shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,13 +59,19 @@ pub trait Storage: Send + Sync + Debug {
     /// Where the objects are, for messages; without secrets.
     fn location(&self) -> String;
 
+    /// How a taken key is refused here, as far as is known beforehand.
+    fn create_new(&self) -> CreateNew {
+        CreateNew::Refused
+    }
+
     /// Begins an object. Its name is given at the end, see [`Upload::publish`].
     fn begin(&self) -> Result<Box<dyn Upload>>;
 
     /// Opens an object for reading, or the bytes of it that lie within `range`: what is beyond its
     /// end is left out, so a range wholly beyond it reads as empty.
     ///
-    /// [`Error::NotFound`] if there is none. Errors of the reader carry an [`Error`].
+    /// [`Error::NotFound`](crate::Error::NotFound) if there is none. Errors of the reader carry an
+    /// [`Error`](crate::Error).
     fn read(&self, key: &Key, range: Option<Range<u64>>) -> Result<Box<dyn Read + Send>>;
 
     /// Size and time of an object; `None` if there is none.
@@ -69,25 +86,45 @@ pub trait Storage: Send + Sync + Debug {
     /// Removes an object; `false` if there was none.
     fn remove(&self, key: &Key) -> Result<bool>;
 
-    /// Creates an object of `bytes`; [`Error::Exists`] if the key is taken.
-    fn put(&self, key: &Key, bytes: &[u8]) -> Result<()> {
+    /// Creates an object of what can be read again, so that a storage over a network needs no copy of
+    /// it to begin anew what was cut short; `modified` as in [`Upload::set_modified`].
+    ///
+    /// [`Error::Exists`](crate::Error::Exists) if the key is taken.
+    fn put_content(
+        &self,
+        key: &Key,
+        content: &dyn Content,
+        modified: Option<SystemTime>,
+    ) -> Result<()> {
         let mut upload = self.begin()?;
-        upload.write_all(bytes).map_err(|error| match error.downcast() {
-            Ok(error) => error,
-            Err(source) => Error::Storage {
-                operation: "write",
-                object: key.to_string(),
-                location: self.location(),
-                source,
-            },
-        })?;
+        if let Some(modified) = modified {
+            upload.set_modified(modified);
+        }
+        copy(&self.location(), key, content, &mut upload)?;
         upload.publish(key)
+    }
+
+    /// Creates an object of `bytes`; [`Error::Exists`](crate::Error::Exists) if the key is taken.
+    fn put(&self, key: &Key, bytes: &[u8]) -> Result<()> {
+        self.put_content(key, &bytes, None)
+    }
+
+    /// Removes what uploads that were cut off left behind, if nobody has added to it for `older_than`;
+    /// how many there were.
+    fn sweep(&self, older_than: Duration) -> Result<u64> {
+        let _ = older_than;
+        Ok(0)
+    }
+
+    /// Bytes that can still be stored; `None` where nobody can tell.
+    fn free_bytes(&self) -> Result<Option<u64>> {
+        Ok(None)
     }
 }
 
 /// An object being written. Dropped without [`Upload::publish`], it leaves nothing.
 ///
-/// Errors of its [`Write`] carry an [`Error`]; after one of them it can no longer be published.
+/// Errors of its [`Write`] carry an [`Error`](crate::Error); after one of them it can no longer be published.
 pub trait Upload: Write + Send {
     /// Gives the object another time than that of its publishing, exact to the millisecond, for
     /// listings of ours and of others that read the same store. Called before the first byte, because
@@ -97,7 +134,7 @@ pub trait Upload: Write + Send {
     /// Gives the object its name. Before, nothing of it is visible; when this returns `Ok`, all of
     /// it is, and is durable.
     ///
-    /// [`Error::Exists`] if the key is taken: of several that publish under one key exactly one
+    /// [`Error::Exists`](crate::Error::Exists) if the key is taken: of several that publish under one key exactly one
     /// succeeds. After any other error it is open whether the object is there.
     fn publish(self: Box<Self>, key: &Key) -> Result<()>;
 }
@@ -105,6 +142,10 @@ pub trait Upload: Write + Send {
 impl<S: Storage + ?Sized> Storage for Arc<S> {
     fn location(&self) -> String {
         (**self).location()
+    }
+
+    fn create_new(&self) -> CreateNew {
+        (**self).create_new()
     }
 
     fn begin(&self) -> Result<Box<dyn Upload>> {
@@ -131,7 +172,24 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
         (**self).remove(key)
     }
 
+    fn put_content(
+        &self,
+        key: &Key,
+        content: &dyn Content,
+        modified: Option<SystemTime>,
+    ) -> Result<()> {
+        (**self).put_content(key, content, modified)
+    }
+
     fn put(&self, key: &Key, bytes: &[u8]) -> Result<()> {
         (**self).put(key, bytes)
+    }
+
+    fn sweep(&self, older_than: Duration) -> Result<u64> {
+        (**self).sweep(older_than)
+    }
+
+    fn free_bytes(&self) -> Result<Option<u64>> {
+        (**self).free_bytes()
     }
 }
