@@ -38,7 +38,8 @@ use lifeboat::{
 use crate::arguments::{
     Arguments, Command, ConfigCommand, Global, PointArguments, SelectArguments,
 };
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
+use crate::output;
 use crate::progress::Reporter;
 
 /// What every command has.
@@ -97,6 +98,37 @@ impl Session {
         let context = Context::load(Environment::of_process(), overrides)?;
         let progress = Reporter::new(global.json, global.quiet, global.verbose);
         Ok(Self { context, progress, global })
+    }
+
+    /// Does something with each repository that is meant. One that fails keeps no other from it; then the exit
+    /// code is that of the first failure.
+    pub(crate) fn each_repository(
+        &self,
+        act: impl Fn(&OpenRepository<'_>) -> Result<Exit, Error>,
+    ) -> Result<Exit, Error> {
+        let mut opened = self.context.open_repositories();
+        if opened.len() == 1 {
+            return opened.remove(0).1.and_then(|opened| act(&opened));
+        }
+        let mut exit = Exit::Ok;
+        for (name, opened) in opened {
+            self.head(&name)?;
+            let done = opened.and_then(|opened| act(&opened)).unwrap_or_else(|error| {
+                let exit = exit::of_error(&error);
+                output::error(&error, exit, self.global.json);
+                exit
+            });
+            exit = if exit == Exit::Ok { done } else { exit };
+        }
+        Ok(exit)
+    }
+
+    /// Says which repository the next lines are of.
+    fn head(&self, name: &str) -> Result<(), Error> {
+        if self.global.json {
+            return output::json(&json!({ "message_type": "repository", "name": name }));
+        }
+        self.say(&format!("{name}:"))
     }
 
     /// Writes a line unless `--quiet`.

@@ -14,6 +14,7 @@ pub(crate) use self::choice::{Access, Chosen};
 use crate::credential::KeySource;
 use crate::held_locks::HeldLocks;
 use crate::hooks::PendingHooks;
+use crate::location::Location;
 use crate::opened::OpenRepository;
 use crate::replicate::Pace;
 use crate::state::{Host, StateDirectory, hostname};
@@ -200,20 +201,21 @@ impl Context {
         &self.host
     }
 
-    /// Whether a directory is the state directory or the repository in use: what lies there is no
-    /// source.
+    /// Whether a directory is the state directory or a repository: what lies there is no source.
     pub(crate) fn is_ours(&self, directory: &Path) -> bool {
         let same = |other: &Path| matches!((directory.canonicalize(), other.canonicalize()), (Ok(a), Ok(b)) if a == b);
-        same(self.state.path()) || self.chosen().is_ok_and(|chosen| same(chosen.location.path()))
+        self.own_directories().iter().any(|own| same(own))
     }
 
     /// The directories of Lifeboat on this machine: what lies there is in no backup.
     pub(crate) fn own_directories(&self) -> Vec<PathBuf> {
-        let chosen = self.chosen().into_iter().chain(self.every_chosen().into_iter().flatten());
-        let repositories = chosen.map(|chosen| chosen.location.path().to_owned());
+        let directory = self.environment.working_directory();
         let configured = self.config().repositories.values();
-        let configured = configured.map(|one| self.environment.working_directory().join(&one.url));
-        repositories.chain(configured).chain([self.state.path().to_owned()]).collect()
+        let configured = configured.filter_map(|one| Location::parse(&one.url, directory).ok());
+        let chosen = self.every_chosen().into_iter().flatten().map(|chosen| chosen.location);
+        let repositories = chosen.chain(configured);
+        let repositories = repositories.filter_map(|place| place.local_path().map(Path::to_owned));
+        repositories.chain([self.state.path().to_owned()]).collect()
     }
 
     /// The default password file.
@@ -222,18 +224,8 @@ impl Context {
     }
 
     /// Where the chosen repository is, for messages.
-    pub fn repository_location(&self) -> Result<PathBuf> {
-        Ok(self.chosen()?.location.path().to_owned())
-    }
-
-    /// Which backups the configuration keeps in the chosen repository.
-    pub(crate) fn repository_rules(&self) -> Result<Option<KeepRules>> {
-        Ok(self.chosen()?.keep)
-    }
-
-    /// Removes what uploads that were killed this long ago left in the chosen repository.
-    pub(crate) fn sweep_repository(&self, older_than: Duration) -> Result<u64> {
-        self.chosen()?.location.sweep(older_than)
+    pub fn repository_location(&self) -> Result<String> {
+        Ok(self.chosen()?.location.to_string())
     }
 
     /// The repositories that are meant, by their numbers; a default one is made if it is not there.
@@ -251,7 +243,7 @@ impl Context {
             };
             match opened {
                 Err(error) if error.is_no_repository() => {
-                    let location = one.location.path().display().to_string();
+                    let location = one.location.to_string();
                     if self.state.has_used(&location)? {
                         return Ok(chosen);
                     }
@@ -282,7 +274,21 @@ impl Context {
     }
 
     fn open_chosen(&self, chosen: Chosen) -> Result<OpenRepository<'_>> {
-        OpenRepository::open(self, self.wrap(chosen.location.open()?), chosen.access)
+        let storage = self.wrap(chosen.location.open()?);
+        OpenRepository::open(self, storage, chosen)
+    }
+
+    /// Opens a repository to write to it.
+    pub(crate) fn open_to_write(
+        &self,
+        chosen: Chosen,
+        progress: &dyn Progress,
+    ) -> Result<OpenRepository<'_>> {
+        let opened = self.open_chosen(chosen)?;
+        opened.repository().require_writable()?;
+        opened.note_first_use(progress)?;
+        opened.sweep(crate::GRACE)?;
+        Ok(opened)
     }
 
     /// Opens a second repository, by URL or name, to copy to it. It must be there.
@@ -295,7 +301,7 @@ impl Context {
         progress: &dyn Progress,
     ) -> Result<OpenRepository<'_>> {
         let chosen = self.choose_target(to, key)?;
-        let location = chosen.location.path().display().to_string();
+        let location = chosen.location.to_string();
         let opened = self.open_chosen(chosen).map_err(|error| {
             if error.is_no_repository() { Error::NoTarget { location } } else { error }
         })?;
@@ -308,27 +314,53 @@ impl Context {
         self.environment.data_directory().join("repository")
     }
 
-    /// Opens the repository, which must be there.
+    /// Opens the repository to read from it, which must be there. Where several are configured and none is
+    /// named, the first that can be opened: those of this machine before others.
     pub fn open_repository(&self) -> Result<OpenRepository<'_>> {
+        let mut failed = None;
+        for chosen in self.in_order() {
+            match chosen.and_then(|chosen| self.open_chosen(chosen)) {
+                Ok(opened) => return Ok(opened),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        Err(failed.unwrap_or_else(no_repository))
+    }
+
+    /// Opens the one repository that is named, or configured.
+    ///
+    /// [`Error::Usage`] if several are configured, and none is named.
+    pub fn open_only_repository(&self) -> Result<OpenRepository<'_>> {
         self.open_chosen(self.chosen()?)
+    }
+
+    /// Opens all repositories that are meant, each by its name.
+    pub fn open_repositories(&self) -> Vec<(String, Result<OpenRepository<'_>>)> {
+        let opened = self.every_chosen().into_iter().map(|chosen| match chosen {
+            Ok(chosen) => (chosen.label(), self.open_chosen(chosen)),
+            Err(error) => ("the repository".to_owned(), Err(error)),
+        });
+        opened.collect()
     }
 
     /// Opens the repository to write to it; the default one is made if it is not there.
     pub fn open_or_make_repository(&self, progress: &dyn Progress) -> Result<OpenRepository<'_>> {
-        let chosen = self.chosen()?;
-        let opened = chosen
-            .location
-            .open()
-            .and_then(|storage| OpenRepository::open(self, self.wrap(storage), chosen.access));
-        match opened {
-            Err(error) if chosen.is_default && error.is_no_repository() => self.init(progress),
-            opened => {
-                let opened = opened?;
-                opened.repository().require_writable()?;
-                opened.note_first_use(progress)?;
-                chosen.location.sweep(crate::GRACE)?;
-                Ok(opened)
-            }
+        self.open_or_make(self.chosen()?, progress)
+    }
+
+    pub(crate) fn open_or_make(
+        &self,
+        chosen: Chosen,
+        progress: &dyn Progress,
+    ) -> Result<OpenRepository<'_>> {
+        let is_default = chosen.is_default;
+        match self.open_to_write(chosen, progress) {
+            Err(error) if is_default && error.is_no_repository() => self.init(progress),
+            opened => opened,
         }
     }
+}
+
+fn no_repository() -> Error {
+    Error::usage("no repository", "name one with --repository")
 }

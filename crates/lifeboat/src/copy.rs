@@ -1,6 +1,7 @@
 //! Copies backups to another repository.
 
 mod chosen;
+mod remember;
 
 use lifeboat_repository::{
     BackupCopy, BackupId, BackupName, BackupType, Copier, CopyEnd, FilesCopy, Manifest, Source,
@@ -8,6 +9,8 @@ use lifeboat_repository::{
 use lifeboat_restic::{CopyOptions, LockKind, SnapshotCopier};
 
 pub use self::chosen::select_copies;
+pub(crate) use self::chosen::select_newer;
+use self::remember::{known_objects, remember};
 use crate::files::{FilesPart, look};
 use crate::{Error, OpenRepository, Progress, Result};
 
@@ -129,11 +132,15 @@ pub fn copy(
     }
     let host_key = &to.context().host().key;
     for manifest in plan.backups {
+        copier.learn(known_objects(to, &manifest)?);
         progress.begin(&format!("copying {}", manifest.id.short()), None);
         let copied = copier.copy(&manifest, host_key, &|bytes| progress.advance(bytes));
         progress.end();
         match copied.map_err(Error::from) {
-            Ok(copy) => report.copied.push(copy),
+            Ok(copy) => {
+                remember(to, &copy)?;
+                report.copied.push(copy);
+            }
             Err(error) if keeps_one_only(&error) => {
                 report.failures.push(CopyFailure { backup: manifest.id, error });
             }

@@ -341,6 +341,18 @@ impl Error {
         matches!(self, Self::Repository(lifeboat_repository::Error::NoRepository { .. }))
     }
 
+    /// Whether it speaks of a repository, so that another one may do.
+    pub(crate) fn is_of_repository(&self) -> bool {
+        match self {
+            Self::Shared(error) => error.is_of_repository(),
+            Self::Repository(_)
+            | Self::NoPassword { .. }
+            | Self::NotEncrypted { .. }
+            | Self::NoLongerEncrypted { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether a storage failed: it may do so with everything else, too.
     pub(crate) fn is_of_storage(&self) -> bool {
         matches!(self, Self::Repository(lifeboat_repository::Error::Storage(_)))

@@ -141,7 +141,7 @@ fn decide_by_rules(
     });
     let items: Vec<Item> = readable.filter(wanted).collect();
     let drilled: HashSet<BackupId> = passed_drills(opened.repository())?;
-    let configured = Configured::of(opened.context())?;
+    let configured = Configured::of(opened);
     let rules = |host: &str, backup_type: Option<&BackupType>, source: &str| match &request.rules {
         Some(rules) => rules,
         None => configured.rules(host, backup_type, source),
@@ -155,16 +155,19 @@ fn decide_by_rules(
 pub(crate) struct Configured<'a> {
     context: &'a Context,
     host: String,
-    repository: Option<KeepRules>,
+    repository: Option<&'a KeepRules>,
     usual: KeepRules,
     by_type: Vec<(&'static str, KeepRules)>,
 }
 
 impl<'a> Configured<'a> {
-    pub(crate) fn of(context: &'a Context) -> Result<Self> {
-        let repository = context.repository_rules()?;
+    pub(crate) fn of(opened: &'a OpenRepository<'_>) -> Self {
+        Self::with(opened.context(), opened.keep_rules())
+    }
+
+    fn with(context: &'a Context, repository: Option<&'a KeepRules>) -> Self {
         let (usual, by_type) = (KeepRules::usual(), KeepRules::usual_by_type());
-        Ok(Self { context, host: context.host_name(), repository, usual, by_type })
+        Self { context, host: context.host_name(), repository, usual, by_type }
     }
 
     /// What a name means is known for this host only; and only it may sign for its backups when a
@@ -180,7 +183,7 @@ impl<'a> Configured<'a> {
         let of_type = || config.types.get(backup_type?.as_str())?.keep.as_ref();
         of_source()
             .or_else(of_type)
-            .or(self.repository.as_ref())
+            .or(self.repository)
             .or_else(|| self.usual_of(backup_type?))
             .unwrap_or(&self.usual)
     }
@@ -204,7 +207,9 @@ mod tests {
         std::fs::write(home.path().join("lifeboat.toml"), config).unwrap();
         let environment = Environment::of([("HOME", home.path())], home.path());
         let context = Context::load(environment, Overrides::default()).unwrap();
-        let configured = Configured::of(&context).unwrap();
+        let repository = context.config().repositories.get("r");
+        let repository = repository.and_then(|entry| entry.keep.as_ref());
+        let configured = Configured::with(&context, repository);
         let host = context.host_name();
         ["full", "incremental", "config", "other"].map(|name| {
             let rules = configured.rules(&host, Some(&name.parse().unwrap()), "etc");

@@ -61,6 +61,7 @@ mod doctor;
 mod dump;
 mod environment;
 mod error;
+mod everywhere;
 mod files;
 mod fill;
 mod follow;
@@ -144,6 +145,7 @@ pub use doctor::{Area, Diagnosis, DoctorRequest, Examination, Severity, doctor};
 pub use dump::{DumpReport, PointDumpReport, dump, dump_point};
 pub use environment::Environment;
 pub use error::{Error, Result};
+pub use everywhere::{Brought, Elsewhere, EverywhereReport, backup_everywhere};
 pub use files::{
     Change, DatabaseDifference, DiffItem, DiffReport, DiffRequest, Difference, FileDumpReport,
     FilesRestorePlan, FilesRestoreReport, FilesRestoreRequest, FindReport, FindRequest, FoundEntry,

@@ -1,8 +1,8 @@
 //! Repository URLs.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use lifeboat_storage::{LocalStorage, Storage};
 
@@ -56,19 +56,20 @@ impl Location {
         Ok(lifeboat_repository::refuse_replica(&self.open()?)?)
     }
 
-    /// Removes what uploads that were killed this long ago left in the repository.
-    pub(crate) fn sweep(&self, older_than: Duration) -> Result<u64> {
-        Ok(LocalStorage::open(&self.path)?.sweep(older_than)?)
-    }
-
     /// The storage, made if it is not there.
     pub(crate) fn create(&self) -> Result<Arc<dyn Storage>> {
         Ok(Arc::new(LocalStorage::create(&self.path)?))
     }
 
-    /// The directory.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// The directory, where it is one of this machine.
+    pub(crate) fn local_path(&self) -> Option<&Path> {
+        Some(&self.path)
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.path.display())
     }
 }
 
@@ -88,7 +89,10 @@ mod tests {
             ("local:backup", "/srv/backup"),
             ("odd:name", "/srv/odd:name"),
         ] {
-            assert_eq!(Location::parse(url, directory).unwrap().path(), Path::new(path));
+            assert_eq!(
+                Location::parse(url, directory).unwrap().local_path(),
+                Some(Path::new(path))
+            );
         }
         assert!(Location::parse("s3://bucket/x", directory).is_err());
         assert!(Location::parse("", directory).is_err());

@@ -1,13 +1,14 @@
 //! A repository in use: what is remembered of it, and its secrets once they are needed.
 
-use std::cell::OnceCell;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use lifeboat_repository::{BackupName, Manifest, Repository, Secrets, encode_name};
+use lifeboat_repository::{BackupName, KeepRules, Manifest, Repository, Secrets, encode_name};
 use lifeboat_storage::Storage;
 
-use crate::context::Access;
+use crate::context::{Access, Chosen};
 use crate::credential::{KeyMaterial, KeySource};
+use crate::location::Location;
 use crate::pins::Pins;
 use crate::state::RepositoryState;
 use crate::{Context, Error, Note, Progress, Result};
@@ -18,17 +19,21 @@ use crate::{Context, Error, Note, Progress, Result};
 pub struct OpenRepository<'a> {
     context: &'a Context,
     repository: Repository,
+    name: Option<String>,
+    place: Location,
+    keep: Option<KeepRules>,
     access: Access,
     pins: Arc<Pins>,
-    secrets: OnceCell<Secrets>,
+    secrets: OnceLock<Secrets>,
 }
 
 impl<'a> OpenRepository<'a> {
     pub(crate) fn open(
         context: &'a Context,
         storage: Arc<dyn Storage>,
-        access: Access,
+        chosen: Chosen,
     ) -> Result<Self> {
+        let Chosen { name, location: place, access, keep, .. } = chosen;
         let repository = Repository::open(storage)?;
         let repository = match context.part_bytes() {
             Some(part_bytes) => repository.with_part_bytes(part_bytes),
@@ -38,7 +43,8 @@ impl<'a> OpenRepository<'a> {
         let pins = Pins::load(context.state(), &repository.marker().id.to_string(), own)?;
         let pins = Arc::new(pins);
         let repository = repository.with_trust(pins.clone());
-        let mut opened = Self { context, repository, access, pins, secrets: OnceCell::new() };
+        let secrets = OnceLock::new();
+        let mut opened = Self { context, repository, name, place, keep, access, pins, secrets };
         if opened.repository.form().is_sealed() {
             opened.check_key()?;
             return Ok(opened);
@@ -47,7 +53,7 @@ impl<'a> OpenRepository<'a> {
             return Err(Error::NotEncrypted { location: opened.repository.location() });
         }
         opened.access.key = None;
-        opened.secrets = OnceCell::from(Secrets::none());
+        opened.secrets = OnceLock::from(Secrets::none());
         Ok(opened)
     }
 
@@ -96,6 +102,26 @@ impl<'a> OpenRepository<'a> {
     /// The repository.
     pub fn repository(&self) -> &Repository {
         &self.repository
+    }
+
+    /// What it is called in the configuration, else where it is.
+    pub fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.repository.location())
+    }
+
+    /// Where it is.
+    pub(crate) fn place(&self) -> &Location {
+        &self.place
+    }
+
+    /// Which backups the configuration keeps in it.
+    pub(crate) fn keep_rules(&self) -> Option<&KeepRules> {
+        self.keep.as_ref()
+    }
+
+    /// Removes what uploads that were killed this long ago left in it.
+    pub(crate) fn sweep(&self, older_than: Duration) -> Result<u64> {
+        Ok(self.repository.storage().sweep(older_than).map_err(lifeboat_repository::Error::from)?)
     }
 
     pub(crate) fn context(&self) -> &'a Context {

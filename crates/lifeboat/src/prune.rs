@@ -96,7 +96,7 @@ pub fn prune(
     let objects = lifeboat_repository::prune(repository, secrets, plan, &host, options);
     progress.end();
     let objects = objects?;
-    let temporary_files = opened.context().sweep_repository(options.grace.max(GRACE))?;
+    let temporary_files = opened.sweep(options.grace.max(GRACE))?;
     let files = prune_files(opened, options, progress).transpose();
     Ok(Pruned { objects, files, temporary_files })
 }

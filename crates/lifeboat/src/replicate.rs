@@ -198,10 +198,7 @@ pub fn replicate(
             starter: to_starter,
             uploaders,
             keeper: to_keeper,
-            locations: repositories
-                .iter()
-                .map(|one| one.location.path().display().to_string())
-                .collect(),
+            locations: repositories.iter().map(|one| one.location.to_string()).collect(),
         };
         let ended = Engine::new(parts).and_then(Engine::run);
         // Whoever ends early, for an error, takes the others along.

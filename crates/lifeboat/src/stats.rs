@@ -95,7 +95,7 @@ pub fn stats(opened: &OpenRepository<'_>) -> Result<Stats> {
     let manifests: Vec<&Manifest> =
         entries.iter().filter_map(|entry| entry.manifest.as_ref().ok()).collect();
     let ladders = Ladders::of(opened.context(), manifests.iter().copied())?;
-    let configured = Configured::of(opened.context())?;
+    let configured = Configured::of(opened);
     let waiting = if opened.can_read() { plan_removals(opened)? } else { Vec::new() };
     let mut stats = Stats {
         backups: usage.backups,

@@ -90,6 +90,11 @@ impl<'a> Copier<'a> {
         Self { from, to, files: None, known, expected }
     }
 
+    /// Takes objects of the target for known: somebody vouches for them who wrote them.
+    pub fn learn(&mut self, objects: impl IntoIterator<Item = ObjectRef>) {
+        self.known.add(objects);
+    }
+
     /// Copies files as well.
     #[must_use]
     pub fn with_files(mut self, files: FilesCopy<'a>) -> Self {

@@ -24,7 +24,7 @@
 //! not removed.
 //!
 //! A process that is killed leaves its file in `tmp/`, where no listing looks.
-//! [`LocalStorage::sweep`] removes it. An upload holds a lock (`flock(2)`) on its file, so that a
+//! [`Storage::sweep`] removes it. An upload holds a lock (`flock(2)`) on its file, so that a
 //! sweep by another process leaves it alone, however slow it is.
 
 mod directory;
@@ -90,17 +90,8 @@ impl LocalStorage {
         &self.shared.root
     }
 
-    /// Removes what killed processes left unfinished: files in `tmp/` that no upload holds and
-    /// nobody wrote to for `older_than`. Returns how many. The age is a second guard for file
-    /// systems that do not know locks.
-    pub fn sweep(&self, older_than: Duration) -> Result<u64> {
-        self.shared
-            .open_root()
-            .and_then(|root| sweep::sweep(&root, older_than))
-            .map_err(|source| self.shared.error("sweep", crate::key::TEMPORARY, source))
-    }
-
-    /// What [`LocalStorage::sweep`] would remove.
+    /// What [`Storage::sweep`] would remove: files in `tmp/` that no upload holds and nobody wrote to for
+    /// `older_than`. The age is a second guard, for file systems that do not know locks.
     pub fn stale(&self, older_than: Duration) -> Result<Stale> {
         self.shared
             .open_root()
@@ -232,6 +223,21 @@ impl Storage for LocalStorage {
             }
         };
         remove().map_err(|source| self.shared.error("remove", key.as_str(), source))
+    }
+
+    fn sweep(&self, older_than: Duration) -> Result<u64> {
+        self.shared
+            .open_root()
+            .and_then(|root| sweep::sweep(&root, older_than))
+            .map_err(|source| self.shared.error("sweep", crate::key::TEMPORARY, source))
+    }
+
+    fn free_bytes(&self) -> Result<Option<u64>> {
+        let free = || {
+            let found = rustix::fs::fstatvfs(self.shared.open_root()?)?;
+            Ok(Some(found.f_bavail.saturating_mul(found.f_frsize)))
+        };
+        free().map_err(|source| self.shared.error("look at", "the free space", source))
     }
 }
 

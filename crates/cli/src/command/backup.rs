@@ -1,10 +1,11 @@
 //! `lifeboat backup`
 
+mod elsewhere;
 mod plan;
 
 use lifeboat::{
-    BackupReport, BackupRequest, CleanupReport, Context, DatabaseSource, Error, FilesSource,
-    HookStatus, Hooked, Request, Source, backup, cleanup,
+    BackupReport, BackupRequest, CleanupReport, Context, DatabaseSource, Error, EverywhereReport,
+    FilesSource, HookStatus, Hooked, Request, Source, backup_everywhere, cleanup,
 };
 use serde_json::json;
 use signal_hook::low_level::emulate_default_handler;
@@ -81,33 +82,52 @@ fn work(
     arguments: &BackupArguments,
     request: &BackupRequest,
 ) -> Result<Exit, Error> {
-    let report = backup(&session.context, request, &session.progress)?;
-    for failure in &report.failures {
+    let report = backup_everywhere(&session.context, request, &session.progress)?;
+    for failure in &report.backup.failures {
         output::error(&failure.error, exit::of_error(&failure.error), session.global.json);
     }
     // The backup is there whatever becomes of the cleanup; a partial one is no reason to forget.
-    let cleaned = (arguments.cleanup && !report.is_partial()).then(|| {
-        session.context.open_repository().and_then(|opened| cleanup(&opened, &session.progress))
-    });
+    let clean = arguments.cleanup && !report.backup.is_partial();
+    let cleaned = if clean { clean_up(session, &report) } else { Vec::new() };
     if session.global.json {
         let mut summary = summary(&report);
-        if let Some(Ok(cleaned)) = &cleaned {
-            summary["cleanup"] = document_of_cleanup(cleaned);
-        }
+        elsewhere::add(&mut summary, &report, &cleaned);
         output::json(&summary)?;
     } else {
-        show(session, &report)?;
-        if let Some(Ok(cleaned)) = &cleaned {
-            session.say(&forget::sentence(&cleaned.forgotten, false))?;
-            if let Some(merged) = merges::sentence(&cleaned.compacted) {
-                session.say(&merged)?;
-            }
-            session.say(&prune::sentence(&cleaned.pruned, &cleaned.plan))?;
-            prune::tell_files(session, &cleaned.pruned)?;
+        show(session, &report.backup)?;
+        elsewhere::show(session, &report)?;
+        for (name, cleaned) in &cleaned {
+            let several = (cleaned.is_ok() && !report.others.is_empty()).then_some(name);
+            several.map_or(Ok(()), |name| session.say(&format!("{name}:")))?;
+            cleaned.as_ref().map_or(Ok(()), |cleaned| show_cleanup(session, cleaned))?;
         }
     }
-    cleaned.transpose()?;
-    Ok(if !report.is_partial() { Exit::Ok } else { Exit::Partial })
+    elsewhere::tell_failures(session, &report);
+    cleaned.into_iter().try_for_each(|(_, cleaned)| cleaned.map(drop))?;
+    Ok(if report.is_complete() { Exit::Ok } else { Exit::Partial })
+}
+
+/// The cleanup of each repository that has the backup.
+fn clean_up(
+    session: &Session,
+    report: &EverywhereReport,
+) -> Vec<(String, Result<CleanupReport, Error>)> {
+    let mut opened = session.context.open_repositories();
+    opened.retain(|(name, _)| report.has(name));
+    let clean = |(name, opened): (String, Result<lifeboat::OpenRepository<'_>, Error>)| {
+        let cleaned = opened.and_then(|opened| cleanup(&opened, &session.progress));
+        (name, cleaned)
+    };
+    opened.into_iter().map(clean).collect()
+}
+
+fn show_cleanup(session: &Session, cleaned: &CleanupReport) -> Result<(), Error> {
+    session.say(&forget::sentence(&cleaned.forgotten, false))?;
+    if let Some(merged) = merges::sentence(&cleaned.compacted) {
+        session.say(&merged)?;
+    }
+    session.say(&prune::sentence(&cleaned.pruned, &cleaned.plan))?;
+    prune::tell_files(session, &cleaned.pruned)
 }
 
 fn show(session: &Session, report: &BackupReport) -> Result<(), Error> {
@@ -169,7 +189,7 @@ fn change_of_files(files: &FilesSource) -> String {
     }
 }
 
-fn document_of_cleanup(cleaned: &CleanupReport) -> serde_json::Value {
+pub(super) fn document_of_cleanup(cleaned: &CleanupReport) -> serde_json::Value {
     json!({
         "forget": forget::document(&cleaned.forgotten, false),
         "compact": merges::document(&cleaned.compacted),
@@ -177,7 +197,9 @@ fn document_of_cleanup(cleaned: &CleanupReport) -> serde_json::Value {
     })
 }
 
-fn summary(report: &BackupReport) -> serde_json::Value {
+fn summary(report: &EverywhereReport) -> serde_json::Value {
+    let complete = report.is_complete();
+    let report = &report.backup;
     let manifest = &report.manifest;
     let mut sources = json!(manifest.sources);
     let list = sources.as_array_mut().into_iter().flatten();
@@ -197,7 +219,7 @@ fn summary(report: &BackupReport) -> serde_json::Value {
         "started": manifest.started,
         "finished": manifest.finished,
         "verified": report.verified,
-        "partial": report.is_partial(),
+        "partial": !complete,
         "problems": manifest.problems,
         "skipped": report.skipped,
         "sources": sources,

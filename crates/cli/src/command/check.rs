@@ -1,8 +1,8 @@
 //! `lifeboat check`
 
 use lifeboat::{
-    BackupName, CheckOptions, CheckReport, Error, LostRoot, LostSource, Subset, check,
-    check_without_lock,
+    BackupName, CheckOptions, CheckReport, Error, LostRoot, LostSource, OpenRepository, Subset,
+    check, check_without_lock,
 };
 use serde_json::json;
 
@@ -17,14 +17,21 @@ use crate::stop;
 const NOT_KNOWN: &str = "not known: names do not tell";
 
 pub(super) fn run(session: &Session, arguments: &CheckArguments) -> Result<Exit, Error> {
-    let opened = session.context.open_repository()?;
+    stop::release_locks(&session.context)?;
+    session.each_repository(|opened| check_one(session, arguments, opened))
+}
+
+fn check_one(
+    session: &Session,
+    arguments: &CheckArguments,
+    opened: &OpenRepository<'_>,
+) -> Result<Exit, Error> {
     let all = arguments.read_data.then_some(Subset::All);
     let options = CheckOptions { read_data: all.or(arguments.read_data_subset) };
-    stop::release_locks(&session.context)?;
     let report = if arguments.no_lock {
-        check_without_lock(&opened, options, &session.progress)?
+        check_without_lock(opened, options, &session.progress)?
     } else {
-        check(&opened, options, &session.progress)?
+        check(opened, options, &session.progress)?
     };
     let by_names = !opened.can_read();
     if session.global.json {

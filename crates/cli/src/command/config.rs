@@ -27,8 +27,7 @@ pub(super) fn show(session: &Session) -> Result<Exit, Error> {
         || "none; everything is at its default".to_owned(),
         |path| path.display().to_string(),
     );
-    let repository =
-        repository.map_or_else(|error| output::chain(&error), |path| path.display().to_string());
+    let repository = repository.unwrap_or_else(|error| output::chain(&error));
     output::line(&format!("# configuration: {path}"))?;
     output::line(&format!("# host:          {}", context.host_name()))?;
     output::line(&format!("# repository:    {repository}"))?;

@@ -1,8 +1,8 @@
 //! `lifeboat forget`
 
 use lifeboat::{
-    Error, ForgetGroup, ForgetPlan, ForgetRequest, ForgetVerdict, KeepRules, forget, plan_forget,
-    space_used,
+    Error, ForgetGroup, ForgetPlan, ForgetRequest, ForgetVerdict, KeepRules, OpenRepository,
+    forget, plan_forget, space_used,
 };
 use serde_json::{Value, json};
 
@@ -20,7 +20,6 @@ pub(super) fn run(session: &Session, arguments: &ForgetArguments) -> Result<Exit
             hint: Some("name the backups that go, or give rules with --keep-*".to_owned()),
         });
     }
-    let opened = session.context.open_repository()?;
     let request = ForgetRequest {
         backups: arguments.backups.clone(),
         rules,
@@ -28,11 +27,20 @@ pub(super) fn run(session: &Session, arguments: &ForgetArguments) -> Result<Exit
         types: arguments.types.clone(),
         tags: arguments.tags.clone(),
     };
-    let plan = plan_forget(&opened, &request)?;
+    session.each_repository(|opened| forget_in(session, arguments, opened, &request))
+}
+
+fn forget_in(
+    session: &Session,
+    arguments: &ForgetArguments,
+    opened: &OpenRepository<'_>,
+    request: &ForgetRequest,
+) -> Result<Exit, Error> {
+    let plan = plan_forget(opened, request)?;
     let mut space = None;
     if !arguments.dry_run {
-        forget(&opened, &plan)?;
-        space = plan.undelete_until().map(|_| space_used(&opened)).transpose()?;
+        forget(opened, &plan)?;
+        space = plan.undelete_until().map(|_| space_used(opened)).transpose()?;
     }
     if session.global.json {
         let mut summary = document(&plan, arguments.dry_run);
@@ -47,7 +55,7 @@ pub(super) fn run(session: &Session, arguments: &ForgetArguments) -> Result<Exit
         }
     }
     if arguments.prune && !arguments.dry_run {
-        prune::prune_now(session, &opened, lifeboat::GRACE)?;
+        prune::prune_now(session, opened, lifeboat::GRACE)?;
     }
     Ok(if plan.unreadable.is_empty() { Exit::Ok } else { Exit::Failed })
 }

@@ -18,14 +18,21 @@ const HOUR_S: u64 = 60 * 60;
 
 pub(super) fn run(session: &Session, arguments: &PruneArguments) -> Result<Exit, Error> {
     let grace = Duration::from_secs(arguments.grace_hours.saturating_mul(HOUR_S));
-    let opened = session.context.open_repository()?;
-    if !arguments.dry_run {
-        return prune_now(session, &opened, grace);
-    }
-    let merging = plan_compact(&opened)?;
+    session.each_repository(|opened| {
+        if arguments.dry_run {
+            plan(session, opened, grace)
+        } else {
+            prune_now(session, opened, grace)
+        }
+    })
+}
+
+/// Says what would be pruned.
+fn plan(session: &Session, opened: &OpenRepository<'_>, grace: Duration) -> Result<Exit, Error> {
+    let merging = plan_compact(opened)?;
     let options = PruneOptions { grace, ..PruneOptions::default() };
-    let plan = plan_prune(&opened, &options)?;
-    let files = plan_files_prune(&opened, &options)?;
+    let plan = plan_prune(opened, &options)?;
+    let files = plan_files_prune(opened, &options)?;
     if session.global.json {
         let mut summary = document_of_plan(&merging, &plan);
         summary["files"] = files_prune::document_of_plan(files.as_ref());

@@ -14,14 +14,15 @@ use crate::output::{self, size, table};
 const WIDTH: usize = 66;
 
 pub(super) fn run(session: &Session) -> Result<Exit, Error> {
-    let opened = session.context.open_repository()?;
-    let stats = stats(&opened)?;
-    if session.global.json {
-        output::json(&document(&opened, &stats))?;
-    } else {
-        show(&opened, &stats)?;
-    }
-    Ok(Exit::Ok)
+    session.each_repository(|opened| {
+        let stats = stats(opened)?;
+        if session.global.json {
+            output::json(&document(opened, &stats))?;
+        } else {
+            show(opened, &stats)?;
+        }
+        Ok(Exit::Ok)
+    })
 }
 
 fn show(opened: &OpenRepository<'_>, stats: &Stats) -> Result<(), Error> {

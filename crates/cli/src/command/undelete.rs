@@ -11,7 +11,7 @@ use crate::output::{self, chain, size, table};
 use crate::stop;
 
 pub(super) fn run(session: &Session, arguments: &UndeleteArguments) -> Result<Exit, Error> {
-    let opened = session.context.open_repository()?;
+    let opened = session.context.open_only_repository()?;
     let request =
         UndeleteRequest { backups: arguments.backups.clone(), host: arguments.host.clone() };
     let found = plan_undelete(&opened, &request)?;

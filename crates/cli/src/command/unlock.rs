@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use lifeboat::{Error, Lock, Unlock, Unlocked, unlock};
+use lifeboat::{Error, Lock, OpenRepository, Unlock, Unlocked, unlock};
 use serde_json::{Value, json};
 
 use super::Session;
@@ -12,9 +12,12 @@ use crate::exit::Exit;
 use crate::output::{self, chain, size};
 
 pub(super) fn run(session: &Session, arguments: &UnlockArguments) -> Result<Exit, Error> {
-    let opened = session.context.open_repository()?;
     let which = if arguments.all { Unlock::All } else { Unlock::Stale };
-    let unlocked = unlock(&opened, which)?;
+    session.each_repository(|opened| unlock_in(session, opened, which))
+}
+
+fn unlock_in(session: &Session, opened: &OpenRepository<'_>, which: Unlock) -> Result<Exit, Error> {
+    let unlocked = unlock(opened, which)?;
     if session.global.json {
         output::json(&document(&unlocked))?;
     } else {

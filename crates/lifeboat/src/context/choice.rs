@@ -32,14 +32,23 @@ impl Access {
 /// Which repository is meant, and how it is opened.
 #[derive(Debug)]
 pub(crate) struct Chosen {
+    /// What the configuration calls it.
+    pub(crate) name: Option<String>,
     pub(crate) location: Location,
     pub(crate) access: Access,
     /// How long captures are gathered before they are stored there.
     pub(crate) interval: Option<Duration>,
     /// Which backups stay there, where that is configured.
-    pub(super) keep: Option<KeepRules>,
+    pub(crate) keep: Option<KeepRules>,
     /// Neither named nor configured: made at first use.
     pub(crate) is_default: bool,
+}
+
+impl Chosen {
+    /// What it is called in the configuration, else where it is.
+    pub(crate) fn label(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.location.to_string())
+    }
 }
 
 impl Context {
@@ -60,6 +69,14 @@ impl Context {
             }
             (given, _) => vec![self.choose(given)],
         }
+    }
+
+    /// The same, those of this machine first: they are the quickest.
+    pub(crate) fn in_order(&self) -> Vec<Result<Chosen>> {
+        let mut chosen = self.every_chosen();
+        let is_far = |chosen: &Chosen| chosen.location.local_path().is_none();
+        chosen.sort_by_key(|chosen| chosen.as_ref().is_ok_and(is_far));
+        chosen
     }
 
     fn choose(&self, given: Option<&str>) -> Result<Chosen> {
@@ -88,13 +105,15 @@ impl Context {
         let directory = self.environment.working_directory();
         let configured = &self.config().repositories;
         let (url, entry) = match given {
-            Some(given) => match configured.get(given) {
-                Some(entry) => (entry.url.clone(), Some(entry)),
-                None => (given.to_owned(), configured.values().find(|entry| entry.url == given)),
-            },
-            None => match configured.values().collect::<Vec<_>>().as_slice() {
+            Some(given) => {
+                let named = configured.get_key_value(given);
+                let entry =
+                    named.or_else(|| configured.iter().find(|(_, entry)| entry.url == given));
+                (entry.map_or_else(|| given.to_owned(), |(_, entry)| entry.url.clone()), entry)
+            }
+            None => match configured.iter().collect::<Vec<_>>().as_slice() {
                 [] => (self.default_repository().display().to_string(), None),
-                [entry] => (entry.url.clone(), Some(*entry)),
+                [only] => (only.1.url.clone(), Some(*only)),
                 _ => {
                     let names: Vec<_> = configured.keys().map(String::as_str).collect();
                     return Err(Error::usage(
@@ -105,10 +124,11 @@ impl Context {
             },
         };
         let is_default = given.is_none() && configured.is_empty();
+        let (name, entry) = (entry.map(|(name, _)| name.clone()), entry.map(|(_, entry)| entry));
         let location = Location::parse(&url, directory)?;
         let keep = entry.and_then(|entry| entry.keep.clone());
         let interval = entry.and_then(|entry| entry.interval).map(Interval::get);
-        Ok(Chosen { location, access: access(entry)?, interval, keep, is_default })
+        Ok(Chosen { name, location, access: access(entry)?, interval, keep, is_default })
     }
 
     /// How the repository of an entry of the configuration is opened: as the command line says, else

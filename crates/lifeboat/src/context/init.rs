@@ -4,7 +4,6 @@ use lifeboat_repository::{Holder, Repository};
 
 use super::{Access, Chosen, Context};
 use crate::credential::{KeySource, parse_recipient};
-use crate::location::Location;
 use crate::opened::OpenRepository;
 use crate::password::PasswordSource;
 use crate::state::hostname;
@@ -13,9 +12,10 @@ use crate::{Environment, Error, Note, Progress, Result};
 impl Context {
     /// Makes the repository. Without a password one is generated into the default password file.
     pub fn init(&self, progress: &dyn Progress) -> Result<OpenRepository<'_>> {
-        let Chosen { location, mut access, .. } = self.chosen()?;
+        let mut chosen = self.chosen()?;
+        let Chosen { location, access, .. } = &mut chosen;
         location.refuse_replica()?;
-        self.refuse_recipient(&access)?;
+        self.refuse_recipient(access)?;
         let password = match access.key.take() {
             Some(KeySource::Password(password)) => password,
             Some(KeySource::Identity(_)) => {
@@ -36,7 +36,7 @@ impl Context {
         let secret = password.get()?;
         let label = self.key_label();
         access.key = Some(KeySource::Password(password));
-        self.make(&location, access, &[(Holder::Password(&secret), &label)], progress)
+        self.make(chosen, &[(Holder::Password(&secret), &label)], progress)
     }
 
     /// Makes the repository for persons alone, named by their age recipients: nobody on this host
@@ -46,9 +46,9 @@ impl Context {
         persons: &[String],
         progress: &dyn Progress,
     ) -> Result<OpenRepository<'_>> {
-        let Chosen { location, mut access, .. } = self.chosen()?;
-        location.refuse_replica()?;
-        self.refuse_recipient(&access)?;
+        let mut chosen = self.chosen()?;
+        chosen.location.refuse_replica()?;
+        self.refuse_recipient(&chosen.access)?;
         if self.overrides.key.is_some() {
             return Err(Error::usage(
                 "a repository for recipients has no password",
@@ -58,8 +58,8 @@ impl Context {
         let persons = persons.iter().map(|person| parse_recipient(person));
         let persons = persons.collect::<Result<Vec<_>>>()?;
         let holders: Vec<_> = persons.iter().map(|person| (Holder::Person(person), "")).collect();
-        access.key = None;
-        self.make(&location, access, &holders, progress)
+        chosen.access.key = None;
+        self.make(chosen, &holders, progress)
     }
 
     /// A repository that is being made has a recipient that nobody can know beforehand.
@@ -74,14 +74,13 @@ impl Context {
 
     fn make(
         &self,
-        location: &Location,
-        access: Access,
+        chosen: Chosen,
         holders: &[(Holder<'_>, &str)],
         progress: &dyn Progress,
     ) -> Result<OpenRepository<'_>> {
-        let storage = self.wrap(location.create()?);
+        let storage = self.wrap(chosen.location.create()?);
         Repository::init_for(storage.clone(), holders)?;
-        let opened = OpenRepository::open(self, storage, access)?;
+        let opened = OpenRepository::open(self, storage, chosen)?;
         // Nobody else has had a chance to put another recipient there.
         opened.remember(opened.repository().recipient()?.recipient.clone())?;
         progress.note(&Note::RepositoryMade { location: opened.repository().location() });
@@ -92,14 +91,14 @@ impl Context {
     ///
     /// [`Error::NotEncrypted`] if one is given: whoever gives it expects what this form does not do.
     pub fn init_litestream(&self, progress: &dyn Progress) -> Result<OpenRepository<'_>> {
-        let Chosen { location, access, .. } = self.chosen()?;
-        if access.is_given() {
-            return Err(Error::NotEncrypted { location: location.path().display().to_string() });
+        let chosen = self.chosen()?;
+        if chosen.access.is_given() {
+            return Err(Error::NotEncrypted { location: chosen.location.to_string() });
         }
-        location.refuse_replica()?;
-        let storage = self.wrap(location.create()?);
+        chosen.location.refuse_replica()?;
+        let storage = self.wrap(chosen.location.create()?);
         Repository::init_litestream(storage.clone())?;
-        let opened = OpenRepository::open(self, storage, access)?;
+        let opened = OpenRepository::open(self, storage, chosen)?;
         progress.note(&Note::RepositoryMade { location: opened.repository().location() });
         opened.remember_plain()?;
         progress.note(&Note::NotEncrypted { location: opened.repository().location() });

@@ -40,6 +40,40 @@ pub fn select_copies(
     Ok(plan)
 }
 
+/// The backups of this host that are newer than the newest one of the target; if that has none, the newest one
+/// of the source. What a target lacks besides was forgotten there, or never meant for it.
+pub(crate) fn select_newer(from: &OpenRepository<'_>, to: &OpenRepository<'_>) -> Result<CopyPlan> {
+    let host = encode_name(&from.context().host_name())?;
+    let own = |opened: &OpenRepository<'_>| -> Result<Vec<BackupName>> {
+        let mut names = opened.repository().backups()?;
+        names.retain(|name| name.host == host);
+        Ok(names)
+    };
+    let (here, there) = (own(from)?, own(to)?);
+    let lacking = match there.first() {
+        None => here.first().into_iter().collect(),
+        Some(newest) => {
+            let is_newer = |name: &&BackupName| {
+                name.started >= newest.started && !there.iter().any(|other| other.id == name.id)
+            };
+            here.iter().filter(is_newer).collect::<Vec<_>>()
+        }
+    };
+    let there = (here.len() - lacking.len()) as u64;
+    let mut plan =
+        CopyPlan { backups: Vec::new(), there, unreadable: Vec::new(), other_host: None };
+    for name in lacking.into_iter().rev() {
+        match from.manifest(name) {
+            Ok(manifest) => plan.backups.push(manifest),
+            Err(error) if error.is_damage() => {
+                plan.unreadable.push(CopyFailure { backup: name.id, error });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(plan)
+}
+
 /// What the request means, newest first. What cannot be read may be meant, unless others are named.
 fn meant(from: &OpenRepository<'_>, request: &CopyRequest, host: &str) -> Result<Vec<BackupEntry>> {
     let mut entries = backups(from)?;

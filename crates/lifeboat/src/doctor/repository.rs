@@ -36,14 +36,14 @@ pub(super) fn examine(
             return (examination, None);
         }
     };
-    let path = chosen.location.path().to_owned();
-    let mut examination = Examination::new(Area::Repository, path.display().to_string());
+    let path = chosen.location.local_path().map(Path::to_owned);
+    let mut examination = Examination::new(Area::Repository, chosen.location.to_string());
     let repository = match open(context, &chosen) {
         Ok(repository) => repository,
         Err(diagnosis) => {
             let is_to_be_made = diagnosis.severity == Severity::Ok;
             examination.add([diagnosis]);
-            if is_to_be_made {
+            if let Some(path) = path.filter(|_| is_to_be_made) {
                 examination.add(judge_place(&path, patients));
             }
             return (examination, None);
@@ -59,7 +59,9 @@ pub(super) fn examine(
     let (secrets, findings) = unlock(&repository, &chosen.access);
     examination.add(findings);
     examination.add(files_part::examine(&repository, secrets.as_ref()));
-    examination.add(examine_directory(&path, patients));
+    if let Some(path) = &path {
+        examination.add(examine_directory(path, patients));
+    }
     let newest = match repository.backups() {
         Ok(backups) => {
             let own = own_backups(context, &backups);
@@ -74,13 +76,13 @@ pub(super) fn examine(
         }
     };
     let needed = needed_bytes(context, &repository, patients);
-    examination.add([room::examine(&path, needed, "the next base")]);
+    let free = repository.storage().free_bytes().map_err(RepositoryError::from);
+    examination.add(room::judge_found(free.map_err(Error::from), needed, "the next base"));
     (examination, newest)
 }
 
 fn open(context: &Context, chosen: &Chosen) -> Result<Repository, Diagnosis> {
     const EXAMINED: &str = "marker";
-    let path = chosen.location.path();
     let storage = chosen.location.open().map(|storage| context.wrap(storage));
     let opened = storage.and_then(|storage| Ok(Repository::open(storage)?));
     opened.map_err(|error| match &error {
@@ -88,10 +90,10 @@ fn open(context: &Context, chosen: &Chosen) -> Result<Repository, Diagnosis> {
             Diagnosis::ok(EXAMINED, "none yet; the first backup makes it")
         }
         Error::Repository(RepositoryError::NoRepository { .. }) => {
-            Diagnosis::failed(EXAMINED, error).remedy(format!(
-                "mount the disk that it is on, or make it: lifeboat init -r {}",
-                path.display()
-            ))
+            let place = &chosen.location;
+            let mount = place.local_path().map_or("", |_| "mount the disk that it is on, or ");
+            let remedy = format!("{mount}make it: lifeboat init -r {place}");
+            Diagnosis::failed(EXAMINED, error).remedy(remedy)
         }
         _ => Diagnosis::failed(EXAMINED, error),
     })

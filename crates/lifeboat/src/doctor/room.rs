@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::finding::Diagnosis;
-use crate::size;
+use crate::{Result, size};
 
 /// With less than this nothing works.
 const LEAST: u64 = 16 << 20;
@@ -13,6 +13,18 @@ pub(super) fn examine(path: &Path, needed: u64, purpose: &str) -> Diagnosis {
     match crate::space::free_bytes(path) {
         Ok(free) => judge(free, needed, purpose),
         Err(error) => Diagnosis::failed("free space", error),
+    }
+}
+
+/// The same of what a storage says; nothing where it does not say.
+pub(super) fn judge_found(
+    free: Result<Option<u64>>,
+    needed: u64,
+    purpose: &str,
+) -> Option<Diagnosis> {
+    match free {
+        Ok(free) => free.map(|free| judge(free, needed, purpose)),
+        Err(error) => Some(Diagnosis::failed("free space", error)),
     }
 }
 

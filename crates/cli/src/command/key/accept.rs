@@ -9,7 +9,7 @@ use crate::command::Session;
 use crate::output::{self, size};
 
 pub(super) fn run(session: &Session, arguments: &KeyAcceptArguments) -> Result<(), Error> {
-    let opened = session.context.open_repository()?;
+    let opened = session.context.open_only_repository()?;
     let wanted = Acceptable { recipient: arguments.recipient, hosts: arguments.hosts.clone() };
     let plan = plan_acceptance(&opened, &wanted)?;
     if !arguments.dry_run {

@@ -9,7 +9,7 @@ use crate::command::Session;
 use crate::output;
 
 pub(super) fn run(session: &Session, arguments: &KeyAddArguments) -> Result<(), Error> {
-    let opened = session.context.open_repository()?;
+    let opened = session.context.open_only_repository()?;
     // Nobody types a password twice for a repository that does not open.
     opened.secrets()?;
     let key = match &arguments.recipient {

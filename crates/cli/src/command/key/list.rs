@@ -8,7 +8,7 @@ use crate::command::Session;
 use crate::output::{self, chain, table};
 
 pub(super) fn run(session: &Session) -> Result<(), Error> {
-    let opened = session.context.open_repository()?;
+    let opened = session.context.open_only_repository()?;
     let list = keys(&opened)?;
     if session.global.json { output::json(&document(&list)) } else { show(&list) }
 }

@@ -9,7 +9,7 @@ use crate::command::Session;
 use crate::output;
 
 pub(super) fn run(session: &Session, arguments: &KeyPasswdArguments) -> Result<(), Error> {
-    let opened = session.context.open_repository()?;
+    let opened = session.context.open_only_repository()?;
     opened.secrets()?;
     let new = new_password(session, &arguments.new_password)?;
     if arguments.dry_run {

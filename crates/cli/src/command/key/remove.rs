@@ -9,7 +9,7 @@ use crate::command::Session;
 use crate::output;
 
 pub(super) fn run(session: &Session, arguments: &KeyRemoveArguments) -> Result<(), Error> {
-    let opened = session.context.open_repository()?;
+    let opened = session.context.open_only_repository()?;
     let removal = plan_removal(&opened, &arguments.id)?;
     let key = &removal.key;
     if !arguments.dry_run {

@@ -9,7 +9,7 @@ use crate::command::Session;
 use crate::output;
 
 pub(super) fn run(session: &Session, arguments: &KeyRotateArguments) -> Result<(), Error> {
-    let opened = session.context.open_repository()?;
+    let opened = session.context.open_only_repository()?;
     let rotation = plan_rotation(&opened)?;
     if arguments.dry_run {
         return tell(session, &rotation, None);
