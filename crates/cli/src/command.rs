@@ -41,6 +41,7 @@ use crate::arguments::{
 use crate::exit::{self, Exit};
 use crate::output;
 use crate::progress::Reporter;
+use serde_json::json;
 
 /// What every command has.
 pub(crate) struct Session {

@@ -11,6 +11,7 @@ use super::{Session, prune};
 use crate::arguments::{ForgetArguments, KeepArguments};
 use crate::exit::Exit;
 use crate::output::{self, size, table};
+use crate::stop;
 
 pub(super) fn run(session: &Session, arguments: &ForgetArguments) -> Result<Exit, Error> {
     let rules = rules(&arguments.keep)?;
@@ -27,6 +28,9 @@ pub(super) fn run(session: &Session, arguments: &ForgetArguments) -> Result<Exit
         types: arguments.types.clone(),
         tags: arguments.tags.clone(),
     };
+    if arguments.prune && !arguments.dry_run {
+        stop::release_locks(&session.context)?;
+    }
     session.each_repository(|opened| forget_in(session, arguments, opened, &request))
 }
 

@@ -18,6 +18,7 @@ const HOUR_S: u64 = 60 * 60;
 
 pub(super) fn run(session: &Session, arguments: &PruneArguments) -> Result<Exit, Error> {
     let grace = Duration::from_secs(arguments.grace_hours.saturating_mul(HOUR_S));
+    stop::release_locks(&session.context)?;
     session.each_repository(|opened| {
         if arguments.dry_run {
             plan(session, opened, grace)
@@ -52,7 +53,6 @@ pub(super) fn prune_now(
     opened: &OpenRepository<'_>,
     grace: Duration,
 ) -> Result<Exit, Error> {
-    stop::release_locks(&session.context)?;
     let merged = compact(opened, &plan_compact(opened)?, &session.progress)?;
     let verified = merged.verified.clone();
     let options = PruneOptions { grace, verified, ..PruneOptions::default() };
