@@ -226,7 +226,10 @@ fn litestream_follows_while_we_replicate() {
         let millis = i64::try_from(since.as_millis()).unwrap();
         let (txid, rows) = (txid.clone(), rows(&database.path));
         let began = std::time::Instant::now();
-        while following.ask("SELECT litestream_txid()") != txid {
+        // What it fetched while somebody read it takes up when the next reader is done.
+        while (following.ask("SELECT count(*) FROM t"), following.ask("SELECT litestream_txid()")).1
+            != txid
+        {
             assert!(began.elapsed().as_secs() < 60, "it does not come to {txid}");
             std::thread::sleep(std::time::Duration::from_millis(100));
         }

@@ -82,7 +82,8 @@ fn a_configuration_names_repositories_and_databases() {
          [database.main]\npath = \"sqlite:///srv/app.db\"\n\
          [database.chat]\npath = \"${HOME}/srv/chat.db\"\n",
     );
-    home.run(&["backup"]).fails(2, "several repositories are configured", "local, other");
+    home.run(&["key", "list"]).fails(2, "several repositories are configured", "local, other");
+    home.run(&["backup"]).fails(10, "no repository at", "lifeboat init");
     home.run(&["backup", "-r", "local"]).fails(10, "no repository at", "lifeboat init");
     home.ok(&["init", "-r", "local"]);
     home.ok(&["init", "-r", "other"]);

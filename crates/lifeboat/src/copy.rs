@@ -9,7 +9,7 @@ use lifeboat_repository::{
 use lifeboat_restic::{CopyOptions, LockKind, SnapshotCopier};
 
 pub use self::chosen::select_copies;
-pub(crate) use self::chosen::select_newer;
+pub(crate) use self::chosen::{newest_own, select_newer};
 use self::remember::{known_objects, remember};
 use crate::files::{FilesPart, look};
 use crate::{Error, OpenRepository, Progress, Result};

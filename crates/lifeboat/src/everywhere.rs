@@ -5,18 +5,19 @@
 //! that fails, or is slow, neither delays the others nor fails them. If the first one fails, the next that can
 //! be opened takes its place.
 //!
-//! A repository that was away has gaps. It gets what it lacks since the newest backup that it holds of this
-//! host, the oldest first; what lies before that was there, or was forgotten.
+//! A repository that was away has gaps. It gets what it lacks since the newest backup that it had of this
+//! host, the oldest first; what lies before that was there, or was forgotten. If the first one was away itself,
+//! it gets that from the others before they get anything from it.
 //!
 //! Copying needs the secrets of both. A host that holds none backs up to each repository by itself.
 
 use std::thread;
 
-use lifeboat_repository::{Manifest, Source};
+use lifeboat_repository::{BackupName, Manifest, Source};
 
 use crate::backup::backup_to;
 use crate::context::Chosen;
-use crate::copy::select_newer;
+use crate::copy::{newest_own, select_newer};
 use crate::{
     BackupReport, BackupRequest, Context, CopyFailure, Error, OpenRepository, Progress, Result,
     backup, copy,
@@ -29,6 +30,8 @@ pub struct EverywhereReport {
     pub backup: BackupReport,
     /// What the configuration calls the first repository, else where it is.
     pub first: String,
+    /// What of former backups the first repository lacked, and got from the others; or why it did not.
+    pub caught_up: Vec<Elsewhere>,
     /// What became of the others.
     pub others: Vec<Elsewhere>,
 }
@@ -58,13 +61,20 @@ pub struct Brought {
 impl EverywhereReport {
     /// Whether nothing of the sources is missing, and no repository lacks the backup.
     pub fn is_complete(&self) -> bool {
-        !self.backup.is_partial() && self.others.iter().all(Elsewhere::is_complete)
+        let mut elsewhere = self.caught_up.iter().chain(&self.others);
+        !self.backup.is_partial() && elsewhere.all(Elsewhere::is_complete)
     }
 
     /// Whether a repository, by its name, has the backup.
     pub fn has(&self, name: &str) -> bool {
         let mut others = self.others.iter().filter(|other| other.outcome.is_ok());
         self.first == name || others.any(|other| other.name == name)
+    }
+}
+
+impl Brought {
+    fn is_something(&self) -> bool {
+        !self.copied.is_empty() || !self.failures.is_empty()
     }
 }
 
@@ -87,25 +97,40 @@ pub fn backup_everywhere(
     if chosen.len() < 2 {
         let first = chosen.pop().transpose()?.map(|one| one.label()).unwrap_or_default();
         let backup = backup(context, request, progress)?;
-        return Ok(EverywhereReport { backup, first, others: Vec::new() });
+        let (caught_up, others) = (Vec::new(), Vec::new());
+        return Ok(EverywhereReport { backup, first, caught_up, others });
     }
     let mut places: Vec<Place<'_>> = open_all(context, chosen, progress);
     let (first, backup) = back_up_first(&mut places, request, progress)?;
-    let source = places.remove(first);
-    let from = source.opened?;
+    let first = places.remove(first);
+    let from = first.opened?;
+    let caught_up = catch_up(&from, first.newest.as_ref(), &places, progress);
     let (readable, others): (Vec<_>, Vec<_>) = places.into_iter().partition(|place| {
         place.opened.as_ref().map_or(true, |to| from.can_read() && to.can_read())
     });
     let mut outcomes = bring_to_all(&from, readable, progress);
     outcomes.extend(others.into_iter().map(|place| back_up_there(place, request, progress)));
-    let others = outcomes;
-    Ok(EverywhereReport { backup, first: source.name, others })
+    Ok(EverywhereReport { backup, first: first.name, caught_up, others: outcomes })
 }
 
 /// A repository, as it could be opened.
 struct Place<'a> {
     name: String,
     opened: Result<OpenRepository<'a>>,
+    /// The newest backup of this host that it had then.
+    newest: Option<BackupName>,
+}
+
+impl<'a> Place<'a> {
+    fn open(context: &'a Context, chosen: Chosen, progress: &dyn Progress) -> Self {
+        let name = chosen.label();
+        let opened = context.open_to_write(chosen, progress);
+        let with_newest = opened.and_then(|opened| Ok((newest_own(&opened)?, opened)));
+        match with_newest {
+            Ok((newest, opened)) => Self { name, opened: Ok(opened), newest },
+            Err(error) => Self { name, opened: Err(error), newest: None },
+        }
+    }
 }
 
 /// Opens all at the same time: one that does not answer is waited for once.
@@ -117,11 +142,11 @@ fn open_all<'a>(
     thread::scope(|scope| {
         let open = |chosen: Result<Chosen>| {
             scope.spawn(move || match chosen {
-                Ok(chosen) => {
-                    let name = chosen.label();
-                    Place { name, opened: context.open_to_write(chosen, progress) }
+                Ok(chosen) => Place::open(context, chosen, progress),
+                Err(error) => {
+                    let name = "a repository".to_owned();
+                    Place { name, opened: Err(error), newest: None }
                 }
-                Err(error) => Place { name: "a repository".to_owned(), opened: Err(error) },
             })
         };
         let threads: Vec<_> = chosen.into_iter().map(open).collect();
@@ -158,14 +183,38 @@ fn back_up_first(
     Err(opened.err().unwrap_or(Error::Skipped))
 }
 
+/// Brings the repository that has the backup what it lacks of the others. One that had nothing before gets
+/// nothing: it is new.
+fn catch_up(
+    to: &OpenRepository<'_>,
+    newest: Option<&BackupName>,
+    places: &[Place<'_>],
+    progress: &dyn Progress,
+) -> Vec<Elsewhere> {
+    let Some(newest) = newest.filter(|_| to.can_read()) else { return Vec::new() };
+    let mut caught_up = Vec::new();
+    for place in places {
+        let Ok(from) = &place.opened else { continue };
+        if !from.can_read() {
+            continue;
+        }
+        let outcome = bring(from, to, Some(newest), progress);
+        if outcome.as_ref().map_or(true, Brought::is_something) {
+            caught_up.push(Elsewhere { name: place.name.clone(), outcome });
+        }
+    }
+    caught_up
+}
+
 fn bring_to_all(
     from: &OpenRepository<'_>,
     places: Vec<Place<'_>>,
     progress: &dyn Progress,
 ) -> Vec<Elsewhere> {
     let bring_to = |place: Place<'_>| {
-        let Place { name, opened } = place;
-        Elsewhere { name, outcome: opened.and_then(|to| bring(from, &to, progress)) }
+        let Place { name, opened, newest } = place;
+        let outcome = opened.and_then(|to| bring(from, &to, newest.as_ref(), progress));
+        Elsewhere { name, outcome }
     };
     thread::scope(|scope| {
         let threads = places.into_iter().map(|place| scope.spawn(|| bring_to(place)));
@@ -190,9 +239,10 @@ fn back_up_there(place: Place<'_>, request: &BackupRequest, progress: &dyn Progr
 fn bring(
     from: &OpenRepository<'_>,
     to: &OpenRepository<'_>,
+    newest: Option<&BackupName>,
     progress: &dyn Progress,
 ) -> Result<Brought> {
-    let report = copy(from, to, select_newer(from, to)?, progress)?;
+    let report = copy(from, to, select_newer(from, to, newest)?, progress)?;
     Ok(Brought {
         location: to.repository().location(),
         stored_bytes: report.stored_bytes(),

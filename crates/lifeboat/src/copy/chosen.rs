@@ -40,30 +40,31 @@ pub fn select_copies(
     Ok(plan)
 }
 
-/// The backups of this host that are newer than the newest one of the target; if that has none, the newest one
-/// of the source. What a target lacks besides was forgotten there, or never meant for it.
-pub(crate) fn select_newer(from: &OpenRepository<'_>, to: &OpenRepository<'_>) -> Result<CopyPlan> {
-    let host = encode_name(&from.context().host_name())?;
-    let own = |opened: &OpenRepository<'_>| -> Result<Vec<BackupName>> {
-        let mut names = opened.repository().backups()?;
-        names.retain(|name| name.host == host);
-        Ok(names)
-    };
-    let (here, there) = (own(from)?, own(to)?);
-    let lacking = match there.first() {
-        None => here.first().into_iter().collect(),
-        Some(newest) => {
-            let is_newer = |name: &&BackupName| {
-                name.started >= newest.started && !there.iter().any(|other| other.id == name.id)
-            };
-            here.iter().filter(is_newer).collect::<Vec<_>>()
-        }
-    };
-    let there = (here.len() - lacking.len()) as u64;
-    let mut plan =
-        CopyPlan { backups: Vec::new(), there, unreadable: Vec::new(), other_host: None };
+/// The newest backup of this host in a repository.
+pub(crate) fn newest_own(opened: &OpenRepository<'_>) -> Result<Option<BackupName>> {
+    Ok(own_backups(opened)?.into_iter().next())
+}
+
+/// The backups of this host that the target lacks and that are newer than `newest`, which was its newest one;
+/// without that, the newest one of the source. What a target lacks besides was forgotten there, or never meant
+/// for it.
+pub(crate) fn select_newer(
+    from: &OpenRepository<'_>,
+    to: &OpenRepository<'_>,
+    newest: Option<&BackupName>,
+) -> Result<CopyPlan> {
+    let (mut lacking, there) = (own_backups(from)?, own_backups(to)?);
+    let all = lacking.len();
+    match newest {
+        None => lacking.truncate(1),
+        Some(newest) => lacking.retain(|name| name.started >= newest.started),
+    }
+    lacking.retain(|name| !there.iter().any(|other| other.id == name.id));
+    let there = (all - lacking.len()) as u64;
+    let (backups, unreadable, other_host) = (Vec::new(), Vec::new(), None);
+    let mut plan = CopyPlan { backups, there, unreadable, other_host };
     for name in lacking.into_iter().rev() {
-        match from.manifest(name) {
+        match from.manifest(&name) {
             Ok(manifest) => plan.backups.push(manifest),
             Err(error) if error.is_damage() => {
                 plan.unreadable.push(CopyFailure { backup: name.id, error });
@@ -72,6 +73,14 @@ pub(crate) fn select_newer(from: &OpenRepository<'_>, to: &OpenRepository<'_>) -
         }
     }
     Ok(plan)
+}
+
+/// Newest first.
+fn own_backups(opened: &OpenRepository<'_>) -> Result<Vec<BackupName>> {
+    let host = encode_name(&opened.context().host_name())?;
+    let mut names = opened.repository().backups()?;
+    names.retain(|name| name.host == host);
+    Ok(names)
 }
 
 /// What the request means, newest first. What cannot be read may be meant, unless others are named.

@@ -10,6 +10,12 @@ use crate::output::{self, chain, size};
 
 /// What was brought where.
 pub(super) fn show(session: &Session, report: &EverywhereReport) -> Result<(), Error> {
+    for Elsewhere { name, outcome } in &report.caught_up {
+        if let Ok(brought) = outcome {
+            let lacked = size::count(brought.copied.len() as u64, "backup");
+            session.say(&format!("{} got {lacked} that it lacked from {name}", report.first))?;
+        }
+    }
     for Elsewhere { name, outcome } in &report.others {
         if let Ok(brought) = outcome {
             session.say(&sentence(name, brought))?;
@@ -30,6 +36,13 @@ fn sentence(name: &str, brought: &Brought) -> String {
 /// Which repositories lack something now, and why.
 pub(super) fn tell_failures(session: &Session, report: &EverywhereReport) {
     let json = session.global.json;
+    for Elsewhere { name, outcome } in &report.caught_up {
+        let failures = outcome.iter().flat_map(|brought| &brought.failures);
+        for error in failures.map(|failure| &failure.error).chain(outcome.as_ref().err()) {
+            output::error(error, exit::of_error(error), json);
+            tell(json, &format!("{} lacks former backups that {name} has", report.first));
+        }
+    }
     for Elsewhere { name, outcome } in &report.others {
         match outcome {
             Ok(brought) => {
@@ -76,6 +89,7 @@ pub(super) fn add(
         document
     });
     summary["others"] = others.collect();
+    summary["caught_up"] = report.caught_up.iter().map(document).collect();
 }
 
 fn document(elsewhere: &Elsewhere) -> Value {
