@@ -113,6 +113,18 @@ pub fn backup_everywhere(
     Ok(EverywhereReport { backup, first: first.name, caught_up, others: outcomes })
 }
 
+/// Brings what some repositories lack of this host's newest backups to them, without making another one.
+pub(crate) fn level(context: &Context, progress: &dyn Progress) -> Result<Vec<Elsewhere>> {
+    let mut places = open_all(context, context.in_order(), progress);
+    let newest = |place: &Place<'_>| place.newest.as_ref().map(|name| name.started);
+    let Some(first) = (0..places.len()).max_by_key(|number| newest(&places[*number])) else {
+        return Ok(Vec::new());
+    };
+    let from = places.remove(first).opened?;
+    places.retain(|place| place.opened.as_ref().map_or(true, OpenRepository::can_read));
+    Ok(if from.can_read() { bring_to_all(&from, places, progress) } else { Vec::new() })
+}
+
 /// A repository, as it could be opened.
 struct Place<'a> {
     name: String,

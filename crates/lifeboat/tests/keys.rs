@@ -149,7 +149,7 @@ fn a_change_of_the_password_may_fail_anywhere() {
             assert_eq!(result.is_ok(), over, "{what}");
             FAULT.set(None);
 
-            let repository = machine.context().repository_location().unwrap();
+            let repository = PathBuf::from(machine.context().repository_location().unwrap());
             let kept = std::fs::read_to_string(machine.context().default_password_file()).unwrap();
             assert!(opens(&machine, &repository, kept.trim_end()), "{what}");
             assert!(kept.trim_end() == old || kept == "new\n", "{what}");
@@ -193,7 +193,7 @@ fn keys_are_removed_but_not_the_one_in_use() {
     let added = add_key(&opened, &NewKey::Password(secret("two")), Some("laptop")).unwrap();
     let refused = plan_removal(&opened, &own.to_string());
     assert!(matches!(refused, Err(Error::KeyInUse { .. })), "{refused:?}");
-    let repository = context.repository_location().unwrap();
+    let repository = PathBuf::from(context.repository_location().unwrap());
     assert!(opens(&machine, &repository, "two"));
     let removal = plan_removal(&opened, &added.name.id.to_string()).unwrap();
     lifeboat::remove_key(&opened, &removal).unwrap();

@@ -19,11 +19,14 @@ use super::Stop;
 use super::event::{Event, Events};
 use super::wake::Wake;
 use super::watch::{Noticed, Watch};
-use crate::backup::backup_to;
 use crate::config::FilesConfig;
 use crate::error::chain;
+use crate::everywhere::level;
 use crate::files::{Attributes, paths, walk};
-use crate::{BackupRequest, Context, Error, Request, Result, Silent};
+use crate::{
+    BackupRequest, Context, Elsewhere, Error, EverywhereReport, Request, Result, Silent,
+    backup_everywhere,
+};
 
 /// A source that changes all the time is backed up so often.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -35,7 +38,6 @@ const TRY_AGAIN: Duration = Duration::from_secs(60);
 /// The thread.
 pub(super) struct OnChange<'a> {
     context: &'a Context,
-    repositories: usize,
     events: &'a dyn Events,
     stop: &'a Stop,
     wake: Wake,
@@ -55,13 +57,14 @@ struct Watched {
     /// When it is looked at whatever is noticed.
     look_at: Option<Instant>,
     failing: bool,
+    /// Whether some repository lacks what others have of it.
+    lagging: bool,
 }
 
 impl<'a> OnChange<'a> {
     /// `wake` is rung when the replication has ended.
     pub(super) fn new(
         context: &'a Context,
-        repositories: usize,
         events: &'a dyn Events,
         stop: &'a Stop,
         wake: Wake,
@@ -74,9 +77,10 @@ impl<'a> OnChange<'a> {
             noticed: None,
             look_at: Some(Instant::now()),
             failing: false,
+            lagging: false,
         });
         let (sources, watch) = (sources.collect(), Watch::new()?);
-        Ok(Self { context, repositories, events, stop, wake, watch, sources })
+        Ok(Self { context, events, stop, wake, watch, sources })
     }
 
     /// Works until the replication is told to stop.
@@ -125,7 +129,7 @@ impl<'a> OnChange<'a> {
         let source = &mut self.sources[number];
         source.noticed = None;
         source.look_at = source.blind.then(|| Instant::now() + LOOK_EVERY);
-        let done = back_up(self.context, source, self.repositories, self.events);
+        let done = back_up(self.context, source, self.events);
         let (database, repository) = (Some(source.name.as_str()), None);
         match done {
             Ok(()) if source.failing => {
@@ -184,38 +188,53 @@ impl Watched {
     }
 }
 
-/// Backs a source up to every repository, if it is not as it was when that was done last.
-fn back_up(
-    context: &Context,
-    source: &Watched,
-    repositories: usize,
-    events: &dyn Events,
-) -> Result<()> {
+/// Backs a source up to every repository, if it is not as it was when that was done last. A repository that
+/// could not be reached then gets it when it can be.
+fn back_up(context: &Context, source: &mut Watched, events: &dyn Events) -> Result<()> {
     let found = fingerprint(context, &source.config)?;
     let known = context.state().files(&source.name).ok().flatten();
-    if known.is_some_and(|known| known.on_change.as_ref() == Some(&found)) {
+    let is_known = known.is_some_and(|known| known.on_change.as_ref() == Some(&found));
+    if is_known && !source.lagging {
         return Ok(());
     }
+    let others = if is_known {
+        level(context, &Silent)?
+    } else {
+        let others = back_up_now(context, &source.name, events)?;
+        let mut state = context.state().files(&source.name)?.unwrap_or_default();
+        state.on_change = Some(found);
+        context.state().remember_files(&state)?;
+        others
+    };
+    source.lagging = !others.iter().all(Elsewhere::is_complete);
+    for Elsewhere { outcome, .. } in others {
+        let brought = outcome?;
+        for backup in &brought.copied {
+            let (backup, repository) = (backup.id, brought.location.as_str());
+            events.event(&Event::BackedUp { source: &source.name, repository, backup });
+        }
+        if let Some(failure) = brought.failures.into_iter().next() {
+            return Err(failure.error);
+        }
+    }
+    Ok(())
+}
+
+/// Makes the backup; what became of the other repositories.
+fn back_up_now(context: &Context, source: &str, events: &dyn Events) -> Result<Vec<Elsewhere>> {
     let request = BackupRequest {
-        sources: Request::of(vec![source.name.clone()]),
+        sources: Request::of(vec![source.to_owned()]),
         backup_type: Some("config".parse::<BackupType>()?),
         ..BackupRequest::default()
     };
-    for number in 0..repositories {
-        let opened = context.open_one_of_several(number)?;
-        let report = backup_to(&opened, &request, &Silent)?;
-        if let Some(failure) = report.failures.into_iter().next() {
-            return Err(failure.error);
-        }
-        events.event(&Event::BackedUp {
-            source: &source.name,
-            repository: &report.location,
-            backup: report.manifest.id,
-        });
+    let EverywhereReport { backup: report, others, .. } =
+        backup_everywhere(context, &request, &Silent)?;
+    if let Some(failure) = report.failures.into_iter().next() {
+        return Err(failure.error);
     }
-    let mut state = context.state().files(&source.name)?.unwrap_or_default();
-    state.on_change = Some(found);
-    context.state().remember_files(&state)
+    let (repository, backup) = (report.location.as_str(), report.manifest.id);
+    events.event(&Event::BackedUp { source, repository, backup });
+    Ok(others)
 }
 
 impl Context {
