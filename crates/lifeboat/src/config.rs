@@ -4,7 +4,10 @@ mod expand;
 mod hooks;
 mod keys;
 mod quantity;
+mod rate;
+mod secret;
 mod sources;
+mod store;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -15,7 +18,10 @@ use serde::{Deserialize, Serialize};
 
 pub use self::hooks::{CommandLine, HooksConfig};
 pub use self::quantity::{ByteLimit, Interval};
+pub use self::rate::RateTable;
+pub use self::secret::ConfigSecret;
 pub use self::sources::{CommandConfig, DeviceConfig, FilesConfig, Preset};
+pub use self::store::{ObjectLockConfig, ObjectLockMode, StoreConfig};
 
 use crate::credential::KeySource;
 use crate::password::PasswordSource;
@@ -58,10 +64,12 @@ pub struct Config {
 }
 
 /// `[repository.NAME]`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+///
+/// Unknown keys are refused by `keys`: serde cannot, beside a flattened member.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct RepositoryConfig {
-    /// Where it is: a path.
+    /// Where it is: a path, or a URL.
     pub url: String,
     /// A file that holds its password.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,6 +89,12 @@ pub struct RepositoryConfig {
     /// How long captures are gathered before they are stored as one; else each is stored at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<Interval>,
+    /// Nothing in it is removed by this host.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub append_only: bool,
+    /// How it is reached.
+    #[serde(flatten)]
+    pub store: StoreConfig,
 }
 
 impl RepositoryConfig {

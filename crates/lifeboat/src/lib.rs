@@ -126,9 +126,10 @@ pub use backups::{BackupEntry, backup_names, backups};
 pub use changed_by::ChangedBy;
 pub use check::{check, check_without_lock};
 pub use config::{
-    ByteLimit, CommandConfig, CommandLine, Config, ConfigFile, ConfigProblem, DatabaseConfig,
-    DeviceConfig, FilesConfig, HooksConfig, Interval, PointsConfig, Preset, ReplicateConfig,
-    RepositoryConfig, TypeConfig,
+    ByteLimit, CommandConfig, CommandLine, Config, ConfigFile, ConfigProblem, ConfigSecret,
+    DatabaseConfig, DeviceConfig, FilesConfig, HooksConfig, Interval, ObjectLockConfig,
+    ObjectLockMode, PointsConfig, Preset, RateTable, ReplicateConfig, RepositoryConfig,
+    StoreConfig, TypeConfig,
 };
 pub use context::{Context, Overrides};
 pub use copy::{

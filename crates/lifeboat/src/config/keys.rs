@@ -15,8 +15,36 @@ const TOP: &[&str] = &[
     "command",
     "device",
 ];
-const REPOSITORY: &[&str] =
-    &["url", "password-file", "password-command", "identity-file", "recipient", "keep", "interval"];
+const REPOSITORY: &[&str] = &[
+    "url",
+    "password-file",
+    "password-command",
+    "identity-file",
+    "recipient",
+    "keep",
+    "interval",
+    "append-only",
+    "endpoint",
+    "region",
+    "path-style",
+    "profile",
+    "access-key",
+    "secret-key",
+    "session-token",
+    "storage-class",
+    "object-lock",
+    "ca-file",
+    "ssh-key",
+    "known-hosts",
+    "ssh-command",
+    "webdav-password",
+    "rclone",
+    "rclone-config",
+    "token-file",
+    "upload-limit",
+    "download-limit",
+    "retry",
+];
 const REPLICATE: &[&str] = &["interval", "idle", "wal-limit", "spool-limit"];
 const POINTS: &[&str] = &["ladder"];
 const HOOKS: &[&str] = &["before", "after", "on-failure", "timeout"];

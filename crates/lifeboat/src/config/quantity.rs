@@ -106,6 +106,8 @@ macro_rules! as_text {
     };
 }
 
+pub(super) use as_text;
+
 as_text!(Interval);
 as_text!(ByteLimit);
 
