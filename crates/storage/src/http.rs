@@ -13,6 +13,8 @@ mod redirect;
 mod request;
 mod response;
 mod status;
+#[cfg(test)]
+mod tests;
 mod wording;
 
 use std::fmt;

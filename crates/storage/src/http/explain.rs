@@ -55,6 +55,10 @@ fn explain_io(error: &io::Error) -> (Cause, String) {
     if let Some(error) = inner::<ureq::Error>(error) {
         return explain(error);
     }
+    // The standard library's words for what the resolver says; it has no kind of its own.
+    if error.to_string().starts_with("failed to lookup address") {
+        return (Cause::Unreachable, "its name cannot be resolved".to_owned());
+    }
     match error.kind() {
         Kind::ConnectionRefused
         | Kind::HostUnreachable
