@@ -21,6 +21,7 @@ mod key;
 mod local;
 mod memory;
 mod passphrase;
+mod rclone;
 mod read_ahead;
 mod remote;
 mod seal;
@@ -28,6 +29,7 @@ mod seal_pool;
 mod storage;
 mod unseal;
 mod unseal_pool;
+mod webdav;
 mod write_behind;
 
 #[cfg(any(test, feature = "testing"))]
@@ -47,9 +49,11 @@ pub use key::Key;
 pub use local::{LocalStorage, Stale};
 pub use memory::MemoryStorage;
 pub use passphrase::{is_wrapped_with_passphrase, unwrap_with_passphrase, wrap_with_passphrase};
+pub use rclone::{RcloneOptions, RcloneStorage};
 pub use remote::{Cause, Failure, Patience, RemoteOptions};
 pub use seal::{SealOptions, SealStats, SealWriter, compress_bytes, encrypt_bytes, seal_bytes};
 pub use storage::{Child, CreateNew, Entry, Storage, Upload};
 pub use unseal::{
     Unsealed, decompress_bytes, decrypt_bytes, unseal, unseal_bytes, unseal_frugally,
 };
+pub use webdav::{WebDavOptions, WebDavStorage};
