@@ -15,7 +15,9 @@
 //! - A `PUT` that is cut off leaves what came, under its name, as if that were all. So all goes to `tmp/`
 //!   and is moved, which is why the remote must know how to move or to copy by itself.
 //! - rclone makes nothing more durable than the remote does: a local directory is not fsynced by it.
-//! - `--dir-cache-time 0` makes every listing a new one, so that other hosts are seen.
+//! - What rclone listed it answers from for `--dir-cache-time`: a second, so that other hosts are seen after
+//!   that. With 0 every request lists each directory of its path again, five times for each object that
+//!   is created.
 //! - `MOVE` with `Overwrite: F` is refused where the name is taken, also of two at once in one rclone;
 //!   between two hosts nobody refuses.
 //! - What the remote refuses comes as 403, 405 or 500, without its reason, which rclone writes to its log:

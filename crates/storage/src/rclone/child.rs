@@ -203,7 +203,7 @@ fn command(remote: &str, options: &RcloneOptions, port: u16) -> Command {
     command.arg(format!("--addr=127.0.0.1:{port}"));
     command.args([
         "--vfs-cache-mode=off",
-        "--dir-cache-time=0",
+        "--dir-cache-time=1s",
         "--poll-interval=0",
         "--log-level=NOTICE",
         "--ask-password=false",
