@@ -1,7 +1,7 @@
 //! Objects in whatever the owner's rclone reaches: `rclone:remote:path`.
 //!
 //! `rclone serve webdav` is started as a child, on a free port of 127.0.0.1, behind a user and a password
-//! that are drawn for it and passed in its environment; what is said to it is [WebDAV](crate::WebDavStorage).
+//! that are drawn for it and passed in its environment; what is said to it is [WebDAV](crate::webdav()).
 //! It ends with the storage, and when this process is killed: a shell between the two waits at a pipe that
 //! only this process holds, so nothing is needed for that besides `sh`. Should it die by itself, it is started
 //! again, once in a row.
@@ -29,39 +29,30 @@ mod log;
 mod options;
 
 use std::fmt;
-use std::io::Read;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 pub use self::options::RcloneOptions;
 
-use self::child::Child as Rclone;
+use self::child::Child;
 use crate::remote::{Attempt, Depth, Opened, Page, Remote, RemoteStorage};
 use crate::webdav::WebDav;
 use crate::{
-    Cause, Child, Content, CreateNew, Entry, Error, Failure, Key, Patience, Result, Storage, Upload,
+    Cause, Content, CreateNew, Entry, Environment, Error, Failure, Key, Patience, Result, Storage,
 };
 
-/// Objects in a remote of the owner's rclone.
-#[derive(Debug)]
-pub struct RcloneStorage {
-    storage: RemoteStorage<RcloneRemote>,
-}
-
-impl RcloneStorage {
-    /// The storage at `rclone:remote:path`, with its rclone started.
-    ///
-    /// [`Cause::Invalid`] for an address that is none, or where there is no rclone, or a remote it does not know.
-    pub fn open(url: &str, options: &RcloneOptions) -> Result<Self> {
-        let opened = RcloneRemote::start(url, options).map_err(|failure| Error::Storage {
-            operation: "start",
-            object: "rclone".to_owned(),
-            location: url.to_owned(),
-            source: failure.into(),
-        })?;
-        Ok(Self { storage: RemoteStorage::new(opened, options.remote.clone()) })
-    }
+/// Objects at `rclone:remote:path`, whose rclone is started.
+///
+/// [`Cause::Invalid`] for an address that is none, or where there is no rclone, or a remote it does not know.
+pub fn rclone(url: &str, options: &RcloneOptions) -> Result<Arc<dyn Storage>> {
+    let remote = RcloneRemote::start(url, options).map_err(|failure| Error::Storage {
+        operation: "start",
+        object: "rclone".to_owned(),
+        location: url.to_owned(),
+        source: failure.into(),
+    })?;
+    Ok(Arc::new(RemoteStorage::new(remote, options.remote.clone())))
 }
 
 /// A remote, and the rclone that reaches it.
@@ -79,7 +70,7 @@ struct Serving {
 
 /// A child and what is said to it.
 struct Server {
-    child: Rclone,
+    child: Child,
     dav: WebDav,
 }
 
@@ -91,8 +82,9 @@ impl fmt::Debug for RcloneRemote {
 
 impl Server {
     fn start(remote: &str, options: &RcloneOptions) -> Attempt<Self> {
-        let child = Rclone::start(remote, options)?;
-        let dav = WebDav::new(child.url(), &child.webdav_options())?;
+        let child = Child::start(remote, options)?;
+        let nothing = Environment::new(|_| None);
+        let dav = WebDav::new(child.url(), &nothing, &child.webdav_options())?;
         Ok(Self { child, dav })
     }
 }
@@ -144,7 +136,7 @@ impl RcloneRemote {
 }
 
 /// A failure with what rclone wrote meanwhile.
-fn explained(mut failure: Failure, child: &Rclone, written: u64) -> Failure {
+fn explained(mut failure: Failure, child: &Child, written: u64) -> Failure {
     if !child.is_alive() {
         failure.cause = Cause::Interrupted;
         failure.message = format!("rclone died: {}", child.log_since(0));
@@ -202,56 +194,5 @@ impl Remote for RcloneRemote {
 
     fn free_bytes(&self) -> Attempt<Option<u64>> {
         self.ask(WebDav::free_bytes)
-    }
-}
-
-impl Storage for RcloneStorage {
-    fn location(&self) -> String {
-        self.storage.location()
-    }
-
-    fn create_new(&self) -> CreateNew {
-        self.storage.create_new()
-    }
-
-    fn begin(&self) -> Result<Box<dyn Upload>> {
-        self.storage.begin()
-    }
-
-    fn read(&self, key: &Key, range: Option<Range<u64>>) -> Result<Box<dyn Read + Send>> {
-        self.storage.read(key, range)
-    }
-
-    fn stat(&self, key: &Key) -> Result<Option<Entry>> {
-        self.storage.stat(key)
-    }
-
-    fn list(&self, directory: Option<&Key>) -> Result<Vec<Entry>> {
-        self.storage.list(directory)
-    }
-
-    fn list_names(&self, directory: Option<&Key>) -> Result<Vec<Child>> {
-        self.storage.list_names(directory)
-    }
-
-    fn remove(&self, key: &Key) -> Result<bool> {
-        self.storage.remove(key)
-    }
-
-    fn put_content(
-        &self,
-        key: &Key,
-        content: &dyn Content,
-        modified: Option<SystemTime>,
-    ) -> Result<()> {
-        self.storage.put_content(key, content, modified)
-    }
-
-    fn sweep(&self, older_than: Duration) -> Result<u64> {
-        self.storage.sweep(older_than)
-    }
-
-    fn free_bytes(&self) -> Result<Option<u64>> {
-        self.storage.free_bytes()
     }
 }

@@ -9,7 +9,7 @@
 //! 4. `MOVE` to its name, with `Overwrite: F`. Servers look and then rename: two hosts that publish one
 //!    key at the same moment may both succeed, which is [`CreateNew::Checked`].
 //!
-//! What was cut off stays in `tmp/`, which no listing shows, until [`Storage::sweep`] finds it.
+//! What was cut off stays in `tmp/`, which no listing shows, until a sweep finds it.
 //!
 //! A listing asks for each collection by itself (`Depth: 1`): many servers refuse `Depth: infinity`, and some
 //! answer it from memory that runs out. Times are whole seconds; a given time is sent as `X-OC-Mtime`,
@@ -23,8 +23,8 @@ mod multistatus;
 mod options;
 mod read;
 
-use std::io::Read;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 pub use self::options::WebDavOptions;
@@ -36,7 +36,7 @@ use crate::http::{Body, Http, Request, Response};
 use crate::remote::{Attempt, Depth, Opened, Page, Remote, RemoteStorage};
 use crate::secrecy::{ExposeSecret, SecretString};
 use crate::{
-    Cause, Child, Content, CreateNew, Entry, Error, Failure, Key, Patience, Result, Storage, Upload,
+    Cause, Content, CreateNew, Entry, Environment, Error, Failure, Key, Patience, Result, Storage,
 };
 
 /// What is asked for of each file and collection.
@@ -51,27 +51,24 @@ enum Levels {
     Children,
 }
 
-/// Objects on a WebDAV server.
-#[derive(Debug)]
-pub struct WebDavStorage {
-    storage: RemoteStorage<WebDav>,
-}
-
-impl WebDavStorage {
-    /// The storage at `webdav://user@host/path` (plain), `webdavs://user@host/path` (TLS), or the same with `http`
-    /// and `https`. Nothing is sent yet.
-    ///
-    /// [`Cause::Invalid`] for an address that is none, or has a password in it; [`Cause::Local`] if the file of
-    /// certificates cannot be read.
-    pub fn open(url: &str, options: &WebDavOptions) -> Result<Self> {
-        let opened = WebDav::new(url, options).map_err(|failure| Error::Storage {
-            operation: "open",
-            object: "the address".to_owned(),
-            location: address::shown(url),
-            source: failure.into(),
-        })?;
-        Ok(Self { storage: RemoteStorage::new(opened, options.remote.clone()) })
-    }
+/// Objects on the WebDAV server at `webdav://user@host/path` (plain), `webdavs://user@host/path` (TLS), or the
+/// same with `http` and `https`. Nothing is sent yet.
+///
+/// What the options leave open is looked up: the password in `LIFEBOAT_WEBDAV_PASSWORD`, a token in
+/// `LIFEBOAT_WEBDAV_TOKEN`. [`Cause::Invalid`] for an address that is none, or has a password in it;
+/// [`Cause::Local`] if the file of certificates cannot be read.
+pub fn webdav(
+    url: &str,
+    environment: &Environment,
+    options: &WebDavOptions,
+) -> Result<Arc<dyn Storage>> {
+    let remote = WebDav::new(url, environment, options).map_err(|failure| Error::Storage {
+        operation: "open",
+        object: "the address".to_owned(),
+        location: address::shown(url),
+        source: failure.into(),
+    })?;
+    Ok(Arc::new(RemoteStorage::new(remote, options.remote.clone())))
 }
 
 /// One server, one address.
@@ -89,9 +86,13 @@ impl std::fmt::Debug for WebDav {
 }
 
 impl WebDav {
-    pub(crate) fn new(url: &str, options: &WebDavOptions) -> Attempt<Self> {
+    pub(crate) fn new(
+        url: &str,
+        environment: &Environment,
+        options: &WebDavOptions,
+    ) -> Attempt<Self> {
         let address = Address::parse(url, options.endpoint.as_deref())?;
-        let authorization = options.authorization(address.user());
+        let authorization = options.authorization(address.user(), environment);
         let http = Http::new(&options.http)?;
         Ok(Self { http, address, authorization, collections: Collections::default() })
     }
@@ -209,56 +210,5 @@ impl Remote for WebDav {
     fn free_bytes(&self) -> Attempt<Option<u64>> {
         let found = self.properties(self.address.collection(""), Levels::Itself)?;
         Ok(found.and_then(|resources| resources.first()?.free_bytes))
-    }
-}
-
-impl Storage for WebDavStorage {
-    fn location(&self) -> String {
-        self.storage.location()
-    }
-
-    fn create_new(&self) -> CreateNew {
-        self.storage.create_new()
-    }
-
-    fn begin(&self) -> Result<Box<dyn Upload>> {
-        self.storage.begin()
-    }
-
-    fn read(&self, key: &Key, range: Option<Range<u64>>) -> Result<Box<dyn Read + Send>> {
-        self.storage.read(key, range)
-    }
-
-    fn stat(&self, key: &Key) -> Result<Option<Entry>> {
-        self.storage.stat(key)
-    }
-
-    fn list(&self, directory: Option<&Key>) -> Result<Vec<Entry>> {
-        self.storage.list(directory)
-    }
-
-    fn list_names(&self, directory: Option<&Key>) -> Result<Vec<Child>> {
-        self.storage.list_names(directory)
-    }
-
-    fn remove(&self, key: &Key) -> Result<bool> {
-        self.storage.remove(key)
-    }
-
-    fn put_content(
-        &self,
-        key: &Key,
-        content: &dyn Content,
-        modified: Option<SystemTime>,
-    ) -> Result<()> {
-        self.storage.put_content(key, content, modified)
-    }
-
-    fn sweep(&self, older_than: Duration) -> Result<u64> {
-        self.storage.sweep(older_than)
-    }
-
-    fn free_bytes(&self) -> Result<Option<u64>> {
-        self.storage.free_bytes()
     }
 }

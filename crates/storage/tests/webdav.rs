@@ -15,9 +15,12 @@ mod real;
 mod server;
 
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
-use lifeboat_storage::{HttpOptions, Patience, RemoteOptions, WebDavOptions};
+use lifeboat_storage::{
+    Environment, Error, HttpOptions, Patience, RemoteOptions, Storage, WebDavOptions, webdav,
+};
 
 /// Whether a tool is here. Where LIFEBOAT_REQUIRE_ORACLES is set, it must be.
 fn have(tool: &str) -> bool {
@@ -28,6 +31,11 @@ fn have(tool: &str) -> bool {
     assert!(std::env::var_os("LIFEBOAT_REQUIRE_ORACLES").is_none(), "{tool} is missing");
     println!("skipped: {tool} is missing");
     false
+}
+
+/// With an environment that says nothing.
+fn open(url: &str, options: &WebDavOptions) -> Result<Arc<dyn Storage>, Error> {
+    webdav(url, &Environment::new(|_| None), options)
 }
 
 fn remote_options() -> RemoteOptions {

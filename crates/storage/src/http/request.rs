@@ -87,7 +87,9 @@ impl<'a> Request<'a> {
     /// What must not be repeated in a message.
     pub(super) fn secrets(&self) -> Vec<String> {
         let secret = self.headers.iter().filter(|header| header.secret);
-        let words = secret.flat_map(|header| header.value.split([' ', '=', ',']));
+        let words = secret.filter_map(|header| {
+            header.value.rsplit([' ', '=', ',']).find(|word| !word.is_empty())
+        });
         // What is shorter would cut common words out of messages.
         words.filter(|word| word.len() >= 8).map(str::to_owned).collect()
     }

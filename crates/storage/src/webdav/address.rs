@@ -1,11 +1,9 @@
 //! Where a server is, and the addresses below it.
 
-use std::env;
 use std::fmt;
 
 use crate::remote::Attempt;
-use crate::secrecy::SecretString;
-use crate::{Cause, Error, Failure, Result};
+use crate::{Cause, Failure, percent};
 
 /// The collection that holds all objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +54,8 @@ impl Address {
         if authority.is_empty() || authority.contains(|c: char| c.is_whitespace() || c == '@') {
             return Err(invalid("no host"));
         }
-        let decoded = |text: &str| decode(text).ok_or_else(|| invalid("a broken %-escape"));
+        let decoded =
+            |text: &str| percent::decode(text).ok_or_else(|| invalid("a broken %-escape"));
         let segments: Vec<String> = path
             .split('/')
             .filter(|segment| !segment.is_empty())
@@ -84,7 +83,7 @@ impl Address {
         let mut url = format!("{}://{}", self.scheme, self.authority);
         for segment in self.segments(below) {
             url.push('/');
-            encode(segment, &mut url);
+            url.push_str(&percent::encode(segment, b""));
         }
         url
     }
@@ -138,51 +137,7 @@ pub(super) fn segments_of(href: &str) -> Option<Vec<String>> {
         Some((_, rest)) => rest.split_once('/').map_or("", |(_, path)| path),
         None => href,
     };
-    path.split('/').filter(|segment| !segment.is_empty()).map(decode).collect()
-}
-
-fn encode(text: &str, to: &mut String) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            to.push(char::from(byte));
-        } else {
-            to.push_str(&format!("%{byte:02X}"));
-        }
-    }
-}
-
-/// `None` if an escape is broken, or what is escaped no text.
-fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        if first != b'%' {
-            bytes.push(first);
-            rest = after;
-            continue;
-        }
-        let digits = std::str::from_utf8(after.get(..2)?).ok()?;
-        if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return None;
-        }
-        bytes.push(u8::from_str_radix(digits, 16).ok()?);
-        rest = after.get(2..)?;
-    }
-    String::from_utf8(bytes).ok()
-}
-
-/// A variable of the environment that holds a secret; `None` if it is not set or empty.
-pub(crate) fn secret_variable(name: &'static str) -> Result<Option<SecretString>> {
-    match env::var(name) {
-        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty()).map(SecretString::from)),
-        Err(env::VarError::NotPresent) => Ok(None),
-        Err(env::VarError::NotUnicode(_)) => Err(Error::Storage {
-            operation: "read",
-            object: name.to_owned(),
-            location: "the environment".to_owned(),
-            source: Failure::new(Cause::Invalid, "it is no text").into(),
-        }),
-    }
+    path.split('/').filter(|segment| !segment.is_empty()).map(percent::decode).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use lifeboat_storage::{Cause, Error, Failure, RcloneOptions, RcloneStorage, Storage};
+use lifeboat_storage::{Cause, Error, Failure, RcloneOptions, Storage, rclone};
 
 use super::{have, remote_options};
 
@@ -15,12 +15,12 @@ fn options(directory: &Path) -> RcloneOptions {
     RcloneOptions { config: Some(config), remote: remote_options(), ..RcloneOptions::default() }
 }
 
-fn open(directory: &Path) -> RcloneStorage {
+fn open(directory: &Path) -> Arc<dyn Storage> {
     let url = format!("rclone:box:{}/new/repository", directory.display());
-    RcloneStorage::open(&url, &options(directory)).unwrap()
+    rclone(&url, &options(directory)).unwrap()
 }
 
-fn failure(result: Result<RcloneStorage, Error>) -> (Cause, String) {
+fn failure(result: Result<Arc<dyn Storage>, Error>) -> (Cause, String) {
     let error = result.map(drop).unwrap_err();
     let failure = Failure::of(&error).unwrap();
     (failure.cause, failure.message.clone())
@@ -52,7 +52,7 @@ fn conformance() {
         };
         let below = directory.path().join(number.to_string());
         fs::create_dir(&below).unwrap();
-        property(&(Arc::new(open(&below)) as Arc<dyn Storage>));
+        property(&open(&below));
     }
 }
 
@@ -141,15 +141,15 @@ fn what_is_missing_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let known = options(directory.path());
     let absent = RcloneOptions { program: "/nonexistent/rclone".into(), ..known.clone() };
-    let (cause, message) = failure(RcloneStorage::open("rclone:box:x", &absent));
+    let (cause, message) = failure(rclone("rclone:box:x", &absent));
     assert_eq!((cause, message.as_str()), (Cause::Invalid, "/nonexistent/rclone is not installed"));
     for url in ["box:x", "rclone:", "rclone:--help"] {
-        assert_eq!(failure(RcloneStorage::open(url, &known)).0, Cause::Invalid, "{url}");
+        assert_eq!(failure(rclone(url, &known)).0, Cause::Invalid, "{url}");
     }
     if !have("rclone") {
         return;
     }
-    let (cause, message) = failure(RcloneStorage::open("rclone:other:x", &known));
+    let (cause, message) = failure(rclone("rclone:other:x", &known));
     assert_eq!(cause, Cause::Invalid);
     assert!(message.contains("didn't find section in config file"), "{message}");
     assert_eq!(processes(directory.path()), [] as [PathBuf; 0]);
@@ -166,7 +166,7 @@ fn a_refusal_of_the_remote_is_explained() {
     let mut options = options(directory.path());
     options.remote.patience = lifeboat_storage::Patience::NONE;
     let url = format!("rclone:box:{}/new/repository", directory.path().display());
-    let error = match RcloneStorage::open(&url, &options) {
+    let error = match rclone(&url, &options) {
         Ok(storage) => storage.put(&"a".parse().unwrap(), b"x").unwrap_err(),
         Err(error) => error,
     };

@@ -3,11 +3,11 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
-use lifeboat_storage::{Cause, CreateNew, Failure, Storage, WebDavOptions, WebDavStorage};
+use lifeboat_storage::{Cause, CreateNew, Failure, WebDavOptions};
 
-use super::{have, options};
+use super::{have, open, options};
 
 pub struct Server {
     child: Child,
@@ -61,9 +61,9 @@ fn conformance_over_rclone() {
             *count
         };
         let url = format!("{}/My%20backups/{number}/deeper", server.url);
-        let storage = WebDavStorage::open(&url, &options()).unwrap();
+        let storage = open(&url, &options()).unwrap();
         assert_eq!(storage.create_new(), CreateNew::Checked);
-        property(&(Arc::new(storage) as Arc<dyn Storage>));
+        property(&storage);
     }
     let below = directory.path().join("My backups/1/deeper");
     assert_eq!(std::fs::read(below.join("a/b/object")).unwrap(), b"some bytes");
@@ -78,8 +78,7 @@ fn a_wrong_password_is_told_and_not_repeated() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path());
     let password = Some("a wrong password".to_owned().into());
-    let storage =
-        WebDavStorage::open(&server.url, &WebDavOptions { password, ..options() }).unwrap();
+    let storage = open(&server.url, &WebDavOptions { password, ..options() }).unwrap();
     let error = storage.list(None).unwrap_err();
     assert_eq!(Failure::of(&error).unwrap().cause, Cause::Unauthenticated);
     let basic = "YW5uYTphIHdyb25nIHBhc3N3b3Jk";
@@ -95,7 +94,7 @@ fn a_sweep_removes_what_is_old_and_ours() {
     }
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path());
-    let storage = WebDavStorage::open(&server.url, &options()).unwrap();
+    let storage = open(&server.url, &options()).unwrap();
     assert_eq!(storage.sweep(std::time::Duration::ZERO).unwrap(), 0);
     std::fs::create_dir(directory.path().join("tmp")).unwrap();
     let hour = std::time::Duration::from_secs(3600);
@@ -111,7 +110,7 @@ fn a_sweep_removes_what_is_old_and_ours() {
     }
     // The first may still answer with what it listed before.
     let other = Server::start(directory.path());
-    let storage = WebDavStorage::open(&other.url, &options()).unwrap();
+    let storage = open(&other.url, &options()).unwrap();
     assert_eq!(storage.sweep(2 * hour).unwrap(), 1);
     assert_eq!(std::fs::read_dir(directory.path().join("tmp")).unwrap().count(), 2);
     assert_eq!(storage.list(None).unwrap(), []);
