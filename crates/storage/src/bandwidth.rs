@@ -122,6 +122,10 @@ impl Content for LimitedContent<'_> {
         }
         Ok(Box::new(LimitedReader { reader, bandwidth: self.bandwidth }))
     }
+
+    fn examine(&self, range: Range<u64>) -> io::Result<Box<dyn Read + Send + '_>> {
+        self.content.examine(range)
+    }
 }
 
 struct LimitedReader<'a, R> {

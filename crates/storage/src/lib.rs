@@ -11,23 +11,32 @@
 //! This crate knows no format above the object.
 
 mod age_reader;
+mod aws;
 mod bandwidth;
 mod content;
+mod environment;
 mod error;
 mod frames;
 mod hash;
+mod http;
 mod key;
 mod local;
 mod memory;
 mod passphrase;
+mod percent;
+mod rclone;
 mod read_ahead;
+mod refreshing;
 mod remote;
+mod s3;
 mod seal;
 mod seal_pool;
 mod storage;
 mod unseal;
 mod unseal_pool;
+mod webdav;
 mod write_behind;
+mod xml;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
@@ -37,17 +46,23 @@ pub mod testing;
 pub use age::secrecy;
 pub use age::x25519;
 
+pub use aws::Credentials;
 pub use bandwidth::Bandwidth;
 pub use content::{Content, FileContent, StoredContent};
+pub use environment::Environment;
 pub use error::{Error, Result};
 pub use hash::{HashingReader, HashingWriter, ObjectDigest};
+pub use http::HttpOptions;
 pub use key::Key;
 pub use local::{LocalStorage, Stale};
 pub use memory::MemoryStorage;
 pub use passphrase::{is_wrapped_with_passphrase, unwrap_with_passphrase, wrap_with_passphrase};
+pub use rclone::{RcloneOptions, rclone};
 pub use remote::{Cause, Failure, Patience, RemoteOptions};
+pub use s3::{Addressing, BucketAddress, LockMode, ObjectLock, S3Options, s3};
 pub use seal::{SealOptions, SealStats, SealWriter, compress_bytes, encrypt_bytes, seal_bytes};
 pub use storage::{Child, CreateNew, Entry, Storage, Upload};
 pub use unseal::{
     Unsealed, decompress_bytes, decrypt_bytes, unseal, unseal_bytes, unseal_frugally,
 };
+pub use webdav::{WebDavOptions, webdav};

@@ -178,6 +178,10 @@ impl<R: Remote> Shared<R> {
         let patience = &self.options.patience;
         let mut unanswered = false;
         let created = self.attempt("publish", key.as_str(), || {
+            // What came through without an answer need not be sent again to be told that it did.
+            if unanswered && self.remote.stat(key)?.is_some() {
+                return Ok(false);
+            }
             let created = self.remote.create(key, &limited, modified, patience);
             unanswered |= created.as_ref().is_err_and(Failure::may_have_come_through);
             created

@@ -1,0 +1,98 @@
+//! Creates objects.
+
+use std::sync::atomic::Ordering;
+use std::time::SystemTime;
+
+use super::S3;
+use super::client::Call;
+use super::refusal::Refusal;
+use super::times::{TIMESTAMP, in_days, rfc3339};
+use crate::http::{Body, Response};
+use crate::remote::Attempt;
+use crate::{Content, Failure, Patience};
+
+impl S3 {
+    /// `false` if its name is taken.
+    pub(super) fn create_object(
+        &self,
+        name: &str,
+        content: &dyn Content,
+        modified: Option<SystemTime>,
+        patience: &Patience,
+    ) -> Attempt<bool> {
+        if self.only_looks() && self.is_taken(name)? {
+            return Ok(false);
+        }
+        let headers = self.headers(modified);
+        if content.size() > self.part_bytes && self.sends_parts() {
+            return self.create_of_parts(name, content, &headers, patience);
+        }
+        let put = || {
+            let body = Body::Content(content, 0..content.size());
+            let locked = self.object_lock.is_some();
+            Call::new("PUT", name).headers(&headers).body(body).checksum(locked)
+        };
+        match self.create_new(name, put)? {
+            None => Ok(false),
+            Some(answer) => answer.map(|_| true).map_err(Failure::from),
+        }
+    }
+
+    /// Sends what creates an object, on the condition that there is none; `None` if there is one. A store that
+    /// knows no conditions is looked at instead.
+    pub(super) fn create_new<'a>(
+        &self,
+        name: &str,
+        call: impl Fn() -> Call<'a>,
+    ) -> Attempt<Option<Result<Response, Refusal>>> {
+        if self.only_looks() {
+            return self.client.send(&call()).map(Some);
+        }
+        let (header, value) = self.client.dialect.create_new;
+        match self.client.send(&call().header(header, value))? {
+            Err(refusal) if refusal.is_taken() => Ok(None),
+            Err(refusal) if refusal.is_unknown_condition() => {
+                self.checks.store(true, Ordering::Relaxed);
+                if self.is_taken(name)? {
+                    return Ok(None);
+                }
+                self.client.send(&call()).map(Some)
+            }
+            other => Ok(Some(other)),
+        }
+    }
+
+    pub(super) fn only_looks(&self) -> bool {
+        self.checks.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_taken(&self, name: &str) -> Attempt<bool> {
+        match self.client.send(&Call::new("HEAD", name))? {
+            Ok(_) => Ok(true),
+            Err(refusal) if refusal.status == 404 => Ok(false),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    fn sends_parts(&self) -> bool {
+        self.client.dialect.creates_new_in_parts || self.only_looks()
+    }
+
+    /// What is stored beside an object.
+    fn headers(&self, modified: Option<SystemTime>) -> Vec<(String, String)> {
+        let dialect = self.client.dialect;
+        let mut headers = Vec::new();
+        if let Some(modified) = modified {
+            headers.push((dialect.header(TIMESTAMP), rfc3339(modified)));
+        }
+        if let Some(class) = &self.storage_class {
+            headers.push((dialect.header("storage-class"), class.clone()));
+        }
+        if let Some(lock) = self.object_lock {
+            let until = rfc3339(in_days(lock.days));
+            headers.push((dialect.header("object-lock-mode"), lock.mode.name().to_owned()));
+            headers.push((dialect.header("object-lock-retain-until-date"), until));
+        }
+        headers
+    }
+}

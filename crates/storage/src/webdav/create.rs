@@ -1,0 +1,102 @@
+//! Publishes an object. The order of the steps is argued for in the module above.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::{WebDav, refused};
+use crate::http::Body;
+use crate::key::TEMPORARY;
+use crate::remote::Attempt;
+use crate::{Cause, Content, Failure, Key};
+
+/// From this size on a server is given the chance to refuse before all is sent.
+const LARGE: u64 = 1 << 20;
+
+pub(super) fn create(
+    dav: &WebDav,
+    key: &Key,
+    content: &dyn Content,
+    modified: Option<SystemTime>,
+) -> Attempt<bool> {
+    if dav.file(key)?.is_some() {
+        return Ok(false);
+    }
+    dav.make_collection(TEMPORARY)?;
+    dav.make_collection(key.parent().as_ref().map_or("", Key::as_str))?;
+    let temporary = dav.address.file(&format!("{TEMPORARY}/{}", random_name()?));
+    let moved = put(dav, &temporary, content, modified).and_then(|()| place(dav, &temporary, key));
+    if !matches!(moved, Ok(true)) {
+        discard(dav, &temporary, &moved);
+    }
+    moved
+}
+
+/// A name that nobody else gives; [`is_temporary`] knows it again.
+fn random_name() -> Attempt<String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| {
+        Failure::new(Cause::Local, format!("no random name for an upload: {error}"))
+    })?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Whether a file in `tmp/` is one of ours.
+pub(super) fn is_temporary(name: &str) -> bool {
+    name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn put(
+    dav: &WebDav,
+    url: &str,
+    content: &dyn Content,
+    modified: Option<SystemTime>,
+) -> Attempt<()> {
+    let mut request = dav
+        .request("PUT", url.to_owned())
+        .header("content-type", "application/octet-stream")
+        .body(Body::Content(content, 0..content.size()));
+    if content.size() >= LARGE {
+        request = request.expect_continue();
+    }
+    let since = modified.and_then(|modified| modified.duration_since(UNIX_EPOCH).ok());
+    if let Some(since) = since {
+        request = request.header("x-oc-mtime", since.as_secs().to_string());
+    }
+    let response = dav.http.send(request)?;
+    match response.status() {
+        200 | 201 | 204 => Ok(()),
+        404 | 409 => Err(removed_meanwhile(dav, refused(response))),
+        _ => Err(refused(response)),
+    }
+}
+
+/// Gives the file its name; `false` if that is taken.
+fn place(dav: &WebDav, temporary: &str, key: &Key) -> Attempt<bool> {
+    let request = dav
+        .request("MOVE", temporary.to_owned())
+        .header("destination", dav.address.file(key.as_str()))
+        .header("overwrite", "F");
+    let response = dav.http.send(request)?;
+    match response.status() {
+        200 | 201 | 204 => Ok(true),
+        412 => Ok(false),
+        404 | 409 => Err(removed_meanwhile(dav, refused(response))),
+        502 => Err(Failure { cause: Cause::Invalid, ..refused(response) }),
+        _ => Err(refused(response)),
+    }
+}
+
+/// A collection that was there before is missing: the next attempt makes it again.
+fn removed_meanwhile(dav: &WebDav, failure: Failure) -> Failure {
+    dav.collections.forget();
+    Failure { cause: Cause::Unavailable, ..failure }
+}
+
+/// Removes what did not become an object, where the server can be expected to answer. What stays is for a
+/// sweep, so that it is no failure of its own.
+fn discard(dav: &WebDav, temporary: &str, moved: &Attempt<bool>) {
+    use Cause::{TimedOut, Unreachable};
+    let silent = |failure: &Failure| matches!(failure.cause, TimedOut | Unreachable);
+    if !moved.as_ref().is_err_and(silent) {
+        let _ = dav.delete(temporary.to_owned());
+    }
+}
