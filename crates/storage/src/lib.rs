@@ -2,7 +2,7 @@
 //!
 //! [`Storage`] is what a repository is kept in: objects that are written once, appear whole or not
 //! at all, and are durable when they appear. [`LocalStorage`] keeps them in a directory,
-//! [`MemoryStorage`] in memory for tests.
+//! [`SftpStorage`] in one of a server, [`MemoryStorage`] in memory for tests.
 //!
 //! Sealing is zstd, then age, both standard: `age -d -i identity object | zstd -d` reads every
 //! object without this crate. [`SealWriter`] and [`unseal`] are the streaming forms, [`seal_bytes`]
@@ -21,6 +21,7 @@ mod passphrase;
 mod read_ahead;
 mod seal;
 mod seal_pool;
+mod sftp;
 mod storage;
 mod unseal;
 mod unseal_pool;
@@ -41,6 +42,9 @@ pub use local::{LocalStorage, Stale};
 pub use memory::MemoryStorage;
 pub use passphrase::{is_wrapped_with_passphrase, unwrap_with_passphrase, wrap_with_passphrase};
 pub use seal::{SealOptions, SealStats, SealWriter, compress_bytes, encrypt_bytes, seal_bytes};
+pub use sftp::{
+    InvalidSftpAddress, SftpAddress, SftpCapabilities, SftpOptions, SftpProblem, SftpStorage,
+};
 pub use storage::{Child, Entry, Storage, Upload};
 pub use unseal::{
     Unsealed, decompress_bytes, decrypt_bytes, unseal, unseal_bytes, unseal_frugally,
