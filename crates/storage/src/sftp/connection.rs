@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::ChildStdin;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread;
 
 use super::address::SftpAddress;
@@ -140,6 +140,16 @@ impl Link {
         }
     }
 
+    /// Lets the program see the end of its input. While somebody waits for it to take more it can not;
+    /// then it has to be killed.
+    pub(super) fn close_input(&self) {
+        match self.input.try_lock() {
+            Ok(mut input) => *input = None,
+            Err(TryLockError::Poisoned(input)) => *input.into_inner() = None,
+            Err(TryLockError::WouldBlock) => {}
+        }
+    }
+
     /// Why the connection ended.
     pub(super) fn lost(&self) -> NoConnection {
         let unknown = || NoConnection::new(SftpProblem::Lost, "the connection ended");
@@ -161,7 +171,7 @@ impl Drop for Connection {
     /// its input ends. Then the program gets a moment to end by itself.
     fn drop(&mut self) {
         self.link.pending.wait_until_idle(PATIENCE);
-        *self.link.input.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.link.close_input();
         let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
         if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
             self.link.process.kill();

@@ -35,6 +35,7 @@ pub(super) fn run(
     if !matches!(end, Stop::Closed) {
         link.process.kill();
     }
+    link.close_input();
     let exit = link.process.reap();
     let end = match end {
         Stop::Closed => End::Closed { greeted: greeting_came, exit },
