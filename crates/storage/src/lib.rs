@@ -2,7 +2,7 @@
 //!
 //! [`Storage`] is what a repository is kept in: objects that are written once, appear whole or not
 //! at all, and are durable when they appear. [`LocalStorage`] keeps them in a directory,
-//! [`MemoryStorage`] in memory for tests.
+//! [`SftpStorage`] in one of a server, [`MemoryStorage`] in memory for tests.
 //!
 //! Sealing is zstd, then age, both standard: `age -d -i identity object | zstd -d` reads every
 //! object without this crate. [`SealWriter`] and [`unseal`] are the streaming forms, [`seal_bytes`]
@@ -31,6 +31,7 @@ mod remote;
 mod s3;
 mod seal;
 mod seal_pool;
+mod sftp;
 mod storage;
 mod unseal;
 mod unseal_pool;
@@ -61,6 +62,9 @@ pub use rclone::{RcloneOptions, rclone};
 pub use remote::{Cause, Failure, Patience, RemoteOptions};
 pub use s3::{Addressing, BucketAddress, LockMode, ObjectLock, S3Options, s3};
 pub use seal::{SealOptions, SealStats, SealWriter, compress_bytes, encrypt_bytes, seal_bytes};
+pub use sftp::{
+    InvalidSftpAddress, SftpAddress, SftpCapabilities, SftpOptions, SftpProblem, SftpStorage,
+};
 pub use storage::{Child, CreateNew, Entry, Storage, Upload};
 pub use unseal::{
     Unsealed, decompress_bytes, decrypt_bytes, unseal, unseal_bytes, unseal_frugally,

@@ -1,0 +1,289 @@
+//! An object being written to `tmp/`, and its publishing. The order of the steps is argued for in
+//! the module above.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::SystemTime;
+
+use super::attributes::{Kind, whole_seconds};
+use super::connection::Connection;
+use super::failure::Failure;
+use super::features::Features;
+use super::request::Request;
+use super::shared::Shared;
+use super::ticket::{Handle, Ticket};
+use super::{directory, space};
+use crate::key::TEMPORARY;
+use crate::{Error, Key, Result, Upload};
+
+struct SftpUpload {
+    shared: Arc<Shared>,
+    name: String,
+    handle: Handle,
+    /// Written, but not sent yet: less than one piece.
+    piece: Vec<u8>,
+    /// Where it belongs.
+    offset: u64,
+    sent: VecDeque<Ticket>,
+    modified: Option<SystemTime>,
+    failed: bool,
+    /// Nothing is left in `tmp/`.
+    moved: bool,
+}
+
+pub(super) fn begin(shared: &Arc<Shared>) -> Result<Box<dyn Upload>> {
+    let failed = |source: io::Error| shared.error("begin an upload in", TEMPORARY, source);
+    let (name, handle) = shared
+        .retrying(|connection| {
+            create(shared, connection)
+                .map_err(|failure| space::explain(shared, connection, failure))
+        })
+        .map_err(|failure| failed(failure.into()))?;
+    Ok(Box::new(SftpUpload {
+        shared: Arc::clone(shared),
+        name,
+        handle,
+        piece: Vec::new(),
+        offset: 0,
+        sent: VecDeque::new(),
+        modified: None,
+        failed: false,
+        moved: false,
+    }))
+}
+
+/// A new file in `tmp/`, which is made if it is missing.
+pub(super) fn create(
+    shared: &Shared,
+    connection: &Arc<Connection>,
+) -> Result<(String, Handle), Failure> {
+    let name = format!("{TEMPORARY}/{}", random_name().map_err(Failure::Unfit)?);
+    let path = shared.path(&name);
+    let open = || connection.send(Request::create(&path))?.handle(connection);
+    match open() {
+        Err(failure) if failure.is_missing() => {
+            directory::make_temporary(shared, connection)?;
+            open()
+        }
+        opened => opened,
+    }
+    .map(|handle| (name, handle))
+}
+
+fn random_name() -> io::Result<String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random)?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+enum Placed {
+    New,
+    Taken,
+}
+
+impl SftpUpload {
+    fn connection(&self) -> &Arc<Connection> {
+        self.handle.connection()
+    }
+
+    fn piece_bytes(&self) -> usize {
+        self.connection().features.write_bytes.max(1) as usize
+    }
+
+    /// Takes bytes, and sends them when they are a piece.
+    fn take(&mut self, bytes: &[u8]) -> Result<usize, Failure> {
+        let piece_bytes = self.piece_bytes();
+        let taken = bytes.len().min(piece_bytes - self.piece.len());
+        self.piece.extend(&bytes[..taken]);
+        if self.piece.len() == piece_bytes {
+            self.send_piece()?;
+        }
+        Ok(taken)
+    }
+
+    fn send_piece(&mut self) -> Result<(), Failure> {
+        if self.piece.is_empty() {
+            return Ok(());
+        }
+        while self.sent.len() >= Features::in_flight(self.connection().features.write_bytes) {
+            self.settle_one()?;
+        }
+        let request = Request::write(self.handle.bytes(), self.offset, &self.piece);
+        self.sent.push_back(self.connection().send(request)?);
+        self.offset += self.piece.len() as u64;
+        self.piece.clear();
+        Ok(())
+    }
+
+    fn settle_one(&mut self) -> Result<(), Failure> {
+        self.sent.pop_front().map_or(Ok(()), Ticket::done)
+    }
+
+    /// Step 1: the bytes and the time are there, and durable.
+    fn finish(&mut self) -> Result<(), Failure> {
+        self.send_piece()?;
+        let connection = self.connection();
+        let time = self.modified.map(|modified| {
+            // The last write is under way: requests for one file are done in their order.
+            Request::set_modified(self.handle.bytes(), whole_seconds(modified))
+        });
+        let time = time.map(|request| connection.send(request)).transpose()?;
+        let fsync = self.begin_fsync()?;
+        while !self.sent.is_empty() {
+            self.settle_one()?;
+        }
+        for ticket in time.into_iter().chain(fsync) {
+            ticket.done()?;
+        }
+        Ok(())
+    }
+
+    fn begin_fsync(&self) -> Result<Option<Ticket>, Failure> {
+        let connection = self.connection();
+        if !connection.features.fsync {
+            return Ok(None);
+        }
+        connection.send(Request::fsync(self.handle.bytes())).map(Some)
+    }
+
+    fn publish(&mut self, key: &Key) -> Result<Placed, Failure> {
+        if self.failed {
+            return Err(Failure::unfit(io::ErrorKind::Other, "a write to it failed before"));
+        }
+        self.finish()?;
+        directory::make(&self.shared, self.connection(), key.parent().as_ref())?;
+        match self.place(key)? {
+            Placed::New => {
+                self.begin_fsync()?.map_or(Ok(()), Ticket::done)?;
+                Ok(Placed::New)
+            }
+            Placed::Taken => {
+                self.make_durable(key)?;
+                Ok(Placed::Taken)
+            }
+        }
+    }
+
+    /// Step 3: the object gets its name.
+    fn place(&mut self, key: &Key) -> Result<Placed, Failure> {
+        if self.connection().features.hard_links
+            && !self.connection().refuses_links.load(Ordering::Relaxed)
+        {
+            match self.link(key) {
+                Err(failure) if failure.is_missing() => {
+                    // Somebody removed the directory since it was seen.
+                    directory::forget(self.connection(), key.parent().as_ref());
+                    directory::make(&self.shared, self.connection(), key.parent().as_ref())?;
+                    return self.link(key);
+                }
+                // No hard links here, or no permission: the rename below tells which.
+                Err(Failure::Refused(_)) => {}
+                result => return result,
+            }
+            let placed = self.rename(key)?;
+            if matches!(placed, Placed::New) {
+                self.connection().refuses_links.store(true, Ordering::Relaxed);
+            }
+            return Ok(placed);
+        }
+        self.rename(key)
+    }
+
+    fn link(&self, key: &Key) -> Result<Placed, Failure> {
+        let (from, to) = (self.shared.path(&self.name), self.shared.path(key.as_str()));
+        match self.connection().send(Request::hard_link(&from, &to))?.done() {
+            Ok(()) => Ok(Placed::New),
+            Err(refused) => self.settle(&to, refused),
+        }
+    }
+
+    /// The name is looked at before, for servers that would replace what has it.
+    fn rename(&mut self, key: &Key) -> Result<Placed, Failure> {
+        let (from, to) = (self.shared.path(&self.name), self.shared.path(key.as_str()));
+        if self.exists(&to)? {
+            return Ok(Placed::Taken);
+        }
+        match self.connection().send(Request::rename(&from, &to))?.done() {
+            Ok(()) => {
+                self.moved = true;
+                Ok(Placed::New)
+            }
+            Err(refused) => self.settle(&to, refused),
+        }
+    }
+
+    /// Of a name that is taken a server says no more than that it failed.
+    fn settle(&self, path: &str, refused: Failure) -> Result<Placed, Failure> {
+        match refused {
+            Failure::Refused(_) if self.exists(path)? => Ok(Placed::Taken),
+            refused => Err(refused),
+        }
+    }
+
+    fn exists(&self, path: &str) -> Result<bool, Failure> {
+        let found = self.connection().send(Request::lstat(path))?.attributes_if_any()?;
+        Ok(found.is_some())
+    }
+
+    /// Makes the object that has the name as durable as its own publisher will. What is no object,
+    /// or is gone again, has no need of it.
+    fn make_durable(&self, key: &Key) -> Result<(), Failure> {
+        let connection = self.connection();
+        if !connection.features.fsync {
+            return Ok(());
+        }
+        let path = self.shared.path(key.as_str());
+        let found = connection.send(Request::lstat(&path))?.attributes_if_any()?;
+        if found.and_then(|found| found.kind()) != Some(Kind::File) {
+            return Ok(());
+        }
+        match connection.send(Request::open(&path))?.handle(connection) {
+            Err(failure) if failure.is_missing() => Ok(()),
+            opened => connection.send(Request::fsync(opened?.bytes()))?.done(),
+        }
+    }
+}
+
+impl Write for SftpUpload {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.take(bytes).map_err(|failure| {
+            self.failed = true;
+            let failure = space::explain(&self.shared, self.connection(), failure);
+            self.shared.error("write", &self.name, failure).into()
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Upload for SftpUpload {
+    fn set_modified(&mut self, modified: SystemTime) {
+        self.modified = Some(modified);
+    }
+
+    fn publish(mut self: Box<Self>, key: &Key) -> Result<()> {
+        match SftpUpload::publish(&mut self, key) {
+            Ok(Placed::New) => Ok(()),
+            Ok(Placed::Taken) => {
+                Err(Error::Exists { key: key.clone(), location: self.shared.location() })
+            }
+            Err(failure) => {
+                let failure = space::explain(&self.shared, self.connection(), failure);
+                Err(self.shared.error("publish", key.as_str(), failure))
+            }
+        }
+    }
+}
+
+impl Drop for SftpUpload {
+    /// What cannot be removed now stays for a sweep; it is not visible as an object.
+    fn drop(&mut self) {
+        if !self.moved {
+            self.connection().send_and_forget(Request::remove(&self.shared.path(&self.name)));
+        }
+    }
+}

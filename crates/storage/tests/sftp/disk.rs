@@ -1,0 +1,107 @@
+//! Disks that are full, or may not be written.
+
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use lifeboat_storage::{Error, SftpStorage, Storage};
+
+use crate::server::{have, is_root, key};
+use crate::subsystem::{SERVER, address, options};
+
+/// A file system of a few MiB in memory, unmounted when dropped.
+struct SmallDisk {
+    path: PathBuf,
+}
+
+impl SmallDisk {
+    /// `None` where nothing may be mounted.
+    fn mount(path: &Path) -> Option<Self> {
+        let disk = Self { path: path.to_owned() };
+        if is_root() && disk.run("mount", &["-t", "tmpfs", "-o", "size=4m", "lifeboat-test"]) {
+            return Some(disk);
+        }
+        println!("skipped: nothing can be mounted here");
+        None
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> bool {
+        let status = Command::new(program).args(arguments).arg(&self.path).status();
+        status.is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        self.run("umount", &["--lazy"]);
+    }
+}
+
+fn kind(error: &Error) -> ErrorKind {
+    match error {
+        Error::Storage { source, .. } => source.kind(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    if !have(SERVER) {
+        return;
+    }
+    let Some(disk) = SmallDisk::mount(directory.path()) else { return };
+    let storage = SftpStorage::create(&address(&disk.path), &options(&[])).unwrap();
+    let error = storage.put(&key("a/object"), &vec![1; 8 << 20]).unwrap_err();
+    assert_eq!(kind(&error), ErrorKind::StorageFull, "{error:?}");
+    assert!(matches!(&error, Error::Storage { object, .. } if object.starts_with("tmp/")));
+
+    let mut upload = storage.begin().unwrap();
+    assert!(upload.write_all(&vec![1; 8 << 20]).is_err());
+    assert!(upload.publish(&key("a/object")).is_err());
+    assert_eq!(storage.list(None).unwrap(), []);
+    assert_eq!(std::fs::read_dir(disk.path.join("tmp")).unwrap().count(), 0);
+    storage.put(&key("a/object"), b"there is room for this").unwrap();
+}
+
+#[test]
+fn a_read_only_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    if !have(SERVER) {
+        return;
+    }
+    let Some(disk) = SmallDisk::mount(directory.path()) else { return };
+    let storage = SftpStorage::create(&address(&disk.path), &options(&[])).unwrap();
+    storage.put(&key("object"), b"x").unwrap();
+    assert!(disk.run("mount", &["-o", "remount,ro"]));
+    let failures = [
+        storage.put(&key("another"), b"x").unwrap_err(),
+        storage.remove(&key("object")).unwrap_err(),
+    ];
+    for error in failures {
+        assert_eq!(kind(&error), ErrorKind::ReadOnlyFilesystem, "{error:?}");
+    }
+    assert_eq!(storage.list(None).unwrap().len(), 1);
+}
+
+/// The server's own way to be read-only.
+#[test]
+fn a_read_only_server() {
+    if !have(SERVER) {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("tmp")).unwrap();
+    std::fs::write(directory.path().join("object"), b"x").unwrap();
+    let storage = SftpStorage::open(&address(directory.path()), &options(&["-R"])).unwrap();
+    let failures = [
+        storage.put(&key("another"), b"x").unwrap_err(),
+        storage.remove(&key("object")).unwrap_err(),
+        SftpStorage::create(&address(&directory.path().join("new")), &options(&["-R"]))
+            .unwrap_err(),
+    ];
+    for error in failures {
+        assert_eq!(kind(&error), ErrorKind::PermissionDenied, "{error:?}");
+    }
+    assert_eq!(storage.list(None).unwrap().len(), 1);
+}

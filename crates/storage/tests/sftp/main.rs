@@ -1,0 +1,14 @@
+//! The storage on a server, against OpenSSH's, and against servers that are cut off or lie.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "says which test was skipped")]
+
+mod connecting;
+mod cut;
+mod disk;
+mod gate;
+mod hostile;
+mod lost;
+mod objects;
+mod server;
+mod subsystem;
