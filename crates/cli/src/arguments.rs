@@ -7,6 +7,7 @@ mod ls;
 mod points;
 mod replicate;
 mod restore;
+mod s3;
 mod undelete;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ pub(crate) use ls::LsArguments;
 pub(crate) use points::{PointArguments, PointsArguments};
 pub(crate) use replicate::ReplicateArguments;
 pub(crate) use restore::{DumpArguments, RestoreArguments, SelectArguments};
+pub(crate) use s3::S3Arguments;
 pub(crate) use undelete::UndeleteArguments;
 
 /// Backs up running applications: their SQLite databases page by page, while they are written to.
@@ -71,6 +73,8 @@ pub(crate) struct Global {
     /// Print more
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) s3: S3Arguments,
 }
 
 #[derive(Debug, Subcommand)]

@@ -95,6 +95,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Error> {
 
 impl Session {
     fn open(global: Global, recipient: Option<String>) -> Result<Self, Error> {
+        if global.s3.shows_a_secret() {
+            output::note(
+                "warning: every user of this machine can see the secret key on the command line; \
+                 put it into AWS_SECRET_ACCESS_KEY",
+            );
+        }
         let overrides = overrides(&global, recipient);
         let context = Context::load(Environment::of_process(), overrides)?;
         let progress = Reporter::new(global.json, global.quiet, global.verbose);
@@ -144,10 +150,11 @@ fn overrides(global: &Global, recipient: Option<String>) -> Overrides {
     let command = || global.password_command.clone().map(PasswordSource::Command);
     let password = file.or_else(command).map(KeySource::Password);
     Overrides {
-        repository: global.repository.clone(),
+        repository: global.s3.url().or_else(|| global.repository.clone()),
         key: password.or_else(|| global.identity.clone().map(KeySource::Identity)),
         recipient,
         config: global.config.clone(),
+        store: global.s3.store(),
     }
 }
 

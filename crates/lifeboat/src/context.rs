@@ -11,10 +11,11 @@ use lifeboat_repository::{KeepRules, Ladder};
 use lifeboat_storage::Storage;
 
 pub(crate) use self::choice::{Access, Chosen};
+use crate::config::StoreConfig;
 use crate::credential::KeySource;
 use crate::held_locks::HeldLocks;
 use crate::hooks::PendingHooks;
-use crate::location::Location;
+use crate::location::local_path;
 use crate::opened::OpenRepository;
 use crate::replicate::Pace;
 use crate::state::{Host, StateDirectory, hostname};
@@ -31,6 +32,8 @@ pub struct Overrides {
     pub recipient: Option<String>,
     /// The configuration file.
     pub config: Option<PathBuf>,
+    /// How the repository is reached: endpoint, region and keys.
+    pub store: StoreConfig,
 }
 
 /// The application with its configuration and state.
@@ -211,11 +214,10 @@ impl Context {
     pub(crate) fn own_directories(&self) -> Vec<PathBuf> {
         let directory = self.environment.working_directory();
         let configured = self.config().repositories.values();
-        let configured = configured.filter_map(|one| Location::parse(&one.url, directory).ok());
-        let chosen = self.every_chosen().into_iter().flatten().map(|chosen| chosen.location);
-        let repositories = chosen.chain(configured);
-        let repositories = repositories.filter_map(|place| place.local_path().map(Path::to_owned));
-        repositories.chain([self.state.path().to_owned()]).collect()
+        let configured = configured.filter_map(|one| local_path(&one.url, directory).ok());
+        let chosen = self.every_chosen().into_iter().flatten();
+        let chosen = chosen.filter_map(|one| one.location.local_path().map(Path::to_owned));
+        chosen.chain(configured).chain([self.state.path().to_owned()]).collect()
     }
 
     /// The default password file.

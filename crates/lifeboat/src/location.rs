@@ -1,4 +1,6 @@
-//! Repository URLs.
+//! Where repositories are.
+
+mod remote;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,82 +8,111 @@ use std::sync::Arc;
 
 use lifeboat_storage::{LocalStorage, Storage};
 
-use crate::{Error, Result};
-
-/// Schemes that repositories will have, to tell them from odd file names.
-const OTHER_SCHEMES: &[&str] = &[
-    "s3", "sftp", "gdrive", "webdav", "gcs", "gs", "azblob", "azure", "b2", "rclone", "rest",
-    "swift",
-];
+use self::remote::Remote;
+use crate::config::StoreConfig;
+use crate::state::StateDirectory;
+use crate::{Environment, Error, Result};
 
 /// Where a repository is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Location {
-    path: PathBuf,
+#[derive(Debug, Clone)]
+pub(crate) enum Location {
+    /// In a directory of this machine.
+    Local(PathBuf),
+    /// In a store that is reached over a network.
+    Remote(Arc<Remote>),
+}
+
+/// What is needed to reach a place besides its URL.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Means<'a> {
+    pub(crate) environment: &'a Environment,
+    pub(crate) store: &'a StoreConfig,
+    /// Where what is being sent waits.
+    pub(crate) state: &'a StateDirectory,
 }
 
 impl Location {
-    /// Reads a URL: a path, `file:///path` or `local:path`.
-    pub(crate) fn parse(url: &str, working_directory: &Path) -> Result<Self> {
-        let path =
-            url.strip_prefix("file://").or_else(|| url.strip_prefix("local:")).unwrap_or(url);
-        if let Some((scheme, _)) = url.split_once(':')
-            && OTHER_SCHEMES.contains(&scheme)
-        {
-            return Err(Error::usage(
-                format!("repositories at {scheme}: are not supported by this version"),
-                "use a local path, for instance of a mounted disk",
-            ));
+    /// Reads a URL: a path, `file:///path` or `local:path`, or that of a store.
+    pub(crate) fn parse(url: &str, means: Means<'_>) -> Result<Self> {
+        match Remote::parse(url, means)? {
+            Some(remote) => Ok(Self::Remote(Arc::new(remote))),
+            None => local_path(url, means.environment.working_directory()).map(Self::Local),
         }
-        if path.is_empty() {
-            return Err(Error::usage("the repository's URL is empty", "name a directory"));
-        }
-        Ok(Self { path: working_directory.join(path) })
     }
 
     /// The storage at an existing location.
     pub(crate) fn open(&self) -> Result<Arc<dyn Storage>> {
-        if !self.path.exists() {
-            let location = self.path.display().to_string();
-            return Err(lifeboat_repository::Error::NoRepository { location }.into());
+        let none = || lifeboat_repository::Error::NoRepository { location: self.to_string() };
+        match self {
+            Self::Local(path) if !path.exists() => Err(none().into()),
+            Self::Local(path) => Ok(Arc::new(LocalStorage::open(path)?)),
+            Self::Remote(remote) => match remote.open() {
+                Err(error) if remote.is_missing(&error) => Err(none().into()),
+                storage => Ok(storage?),
+            },
         }
-        Ok(Arc::new(LocalStorage::open(&self.path)?))
-    }
-
-    /// Refuses a place where a repository would lie between what Litestream replicates.
-    pub(crate) fn refuse_replica(&self) -> Result<()> {
-        if !self.path.exists() {
-            return Ok(());
-        }
-        Ok(lifeboat_repository::refuse_replica(&self.open()?)?)
     }
 
     /// The storage, made if it is not there.
     pub(crate) fn create(&self) -> Result<Arc<dyn Storage>> {
-        Ok(Arc::new(LocalStorage::create(&self.path)?))
+        match self {
+            Self::Local(path) => Ok(Arc::new(LocalStorage::create(path)?)),
+            Self::Remote(remote) => Ok(remote.create()?),
+        }
+    }
+
+    /// Refuses a place where a repository would lie between what Litestream replicates.
+    pub(crate) fn refuse_replica(&self) -> Result<()> {
+        match self.open() {
+            Err(error) if error.is_no_repository() => Ok(()),
+            storage => Ok(lifeboat_repository::refuse_replica(&storage?)?),
+        }
     }
 
     /// The directory, where it is one of this machine.
     pub(crate) fn local_path(&self) -> Option<&Path> {
-        Some(&self.path)
+        match self {
+            Self::Local(path) => Some(path),
+            Self::Remote(_) => None,
+        }
     }
 }
 
 impl fmt::Display for Location {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", self.path.display())
+        match self {
+            Self::Local(path) => write!(formatter, "{}", path.display()),
+            Self::Remote(remote) => remote.fmt(formatter),
+        }
     }
+}
+
+/// The directory of a URL that is none of a store.
+pub(crate) fn local_path(url: &str, working_directory: &Path) -> Result<PathBuf> {
+    let path = url.strip_prefix("file://").or_else(|| url.strip_prefix("local:")).unwrap_or(url);
+    if path.is_empty() {
+        return Err(Error::usage("the repository's URL is empty", "name a directory"));
+    }
+    Ok(working_directory.join(path))
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use super::Location;
+    use super::{Location, Means};
+    use crate::Environment;
+    use crate::config::StoreConfig;
+    use crate::state::StateDirectory;
+
+    fn parse(url: &str) -> crate::Result<Location> {
+        let environment = Environment::of([("HOME", "/home/pi")], "/srv");
+        let (store, state) = (StoreConfig::default(), StateDirectory::at(Path::new("/none")));
+        Location::parse(url, Means { environment: &environment, store: &store, state: &state })
+    }
 
     #[test]
     fn paths_in_all_spellings() {
-        let directory = Path::new("/srv");
         for (url, path) in [
             ("/backup", "/backup"),
             ("backup", "/srv/backup"),
@@ -89,12 +120,39 @@ mod tests {
             ("local:backup", "/srv/backup"),
             ("odd:name", "/srv/odd:name"),
         ] {
-            assert_eq!(
-                Location::parse(url, directory).unwrap().local_path(),
-                Some(Path::new(path))
-            );
+            assert_eq!(parse(url).unwrap().local_path(), Some(Path::new(path)), "{url}");
         }
-        assert!(Location::parse("s3://bucket/x", directory).is_err());
-        assert!(Location::parse("", directory).is_err());
+        assert!(parse("").is_err());
+    }
+
+    #[test]
+    fn stores_in_all_spellings() {
+        for (url, shown) in [
+            ("s3://bucket/a/b/", "s3://bucket/a/b"),
+            ("s3:bucket/a", "s3://bucket/a"),
+            ("s3://bucket", "s3://bucket"),
+            ("gcs://bucket/x", "gcs://bucket/x"),
+            ("gs:bucket:/x", "gcs://bucket/x"),
+            ("b2:bucket:x", "b2://bucket/x"),
+            ("azure:container:/x", "azblob://container/x"),
+            ("sftp://pi@host:22/srv", "sftp://pi@host:22/srv"),
+            ("sftp:pi@host:/srv", "sftp://pi@host/srv"),
+            ("webdavs://pi@host/dav", "webdavs://pi@host/dav"),
+            ("rclone:remote:path", "rclone:remote:path"),
+        ] {
+            let location = parse(url).unwrap();
+            assert_eq!((location.to_string().as_str(), location.local_path()), (shown, None));
+        }
+        for (url, problem) in [
+            ("s3://", "no bucket"),
+            ("s3:///x", "no bucket"),
+            ("sftp://host", "no path"),
+            ("sftp://pi:secret@host/x", "password"),
+            ("swift://x", "not supported"),
+            ("rest:http://host/", "not supported"),
+        ] {
+            let error = parse(url).unwrap_err().to_string();
+            assert!(error.contains(problem) && !error.contains("secret"), "{url}: {error}");
+        }
     }
 }

@@ -33,6 +33,7 @@ mod seal;
 mod seal_pool;
 mod sftp;
 mod storage;
+mod tended;
 mod unseal;
 mod unseal_pool;
 mod webdav;
@@ -66,6 +67,7 @@ pub use sftp::{
     InvalidSftpAddress, SftpAddress, SftpCapabilities, SftpOptions, SftpProblem, SftpStorage,
 };
 pub use storage::{Child, CreateNew, Entry, Storage, Upload};
+pub use tended::tended;
 pub use unseal::{
     Unsealed, decompress_bytes, decrypt_bytes, unseal, unseal_bytes, unseal_frugally,
 };

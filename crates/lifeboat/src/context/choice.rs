@@ -5,9 +5,9 @@ use std::time::Duration;
 use lifeboat_repository::KeepRules;
 
 use super::{Context, Overrides};
-use crate::config::{Interval, RepositoryConfig};
+use crate::config::{Interval, RepositoryConfig, StoreConfig};
 use crate::credential::{KeySource, parse_recipient};
-use crate::location::Location;
+use crate::location::{Location, Means};
 use crate::password::PasswordSource;
 use crate::{Error, Result};
 
@@ -102,7 +102,6 @@ impl Context {
         given: Option<&str>,
         access: impl FnOnce(Option<&RepositoryConfig>) -> Result<Access>,
     ) -> Result<Chosen> {
-        let directory = self.environment.working_directory();
         let configured = &self.config().repositories;
         let (url, entry) = match given {
             Some(given) => {
@@ -125,10 +124,23 @@ impl Context {
         };
         let is_default = given.is_none() && configured.is_empty();
         let (name, entry) = (entry.map(|(name, _)| name.clone()), entry.map(|(_, entry)| entry));
-        let location = Location::parse(&url, directory)?;
+        let store = self.store_of(entry);
+        let means = Means { environment: &self.environment, store: &store, state: &self.state };
+        let location = Location::parse(&url, means)?;
         let keep = entry.and_then(|entry| entry.keep.clone());
         let interval = entry.and_then(|entry| entry.interval).map(Interval::get);
         Ok(Chosen { name, location, access: access(entry)?, interval, keep, is_default })
+    }
+
+    /// How a repository over a network is reached: as the command line says, else the entry.
+    fn store_of(&self, entry: Option<&RepositoryConfig>) -> StoreConfig {
+        let mut store = entry.map(|entry| entry.store.clone()).unwrap_or_default();
+        let given = &self.overrides.store;
+        store.endpoint = given.endpoint.clone().or(store.endpoint);
+        store.region = given.region.clone().or(store.region);
+        store.access_key = given.access_key.clone().or(store.access_key);
+        store.secret_key = given.secret_key.clone().or(store.secret_key);
+        store
     }
 
     /// How the repository of an entry of the configuration is opened: as the command line says, else
