@@ -190,7 +190,8 @@ impl<'a> Capture<'a> {
         let (mut pages, mut stored_bytes) = (0, 0);
         if let Some(encoded) = encoded {
             pages = encoded.pages;
-            let sealed = encoded.out.seal(|| Ok(self.repository.begin_ltx(&lineage, name)?))?;
+            let begin = |bytes| Ok(self.repository.begin_ltx(&lineage, name, bytes)?);
+            let sealed = encoded.out.seal(begin)?;
             self.progress.end();
             stored_bytes = sealed.objects().iter().map(|object| object.size).sum();
             let ledger = self.files.ledger(&self.repository_id);

@@ -10,7 +10,7 @@ use crate::context::{Access, Chosen};
 use crate::credential::{KeyMaterial, KeySource};
 use crate::location::Location;
 use crate::pins::Pins;
-use crate::state::RepositoryState;
+use crate::state::{Outbox, RepositoryState};
 use crate::{Context, Error, Note, Progress, Result};
 
 /// An open repository. Its secrets are unlocked when something is read: that takes 36 MiB and a
@@ -25,6 +25,8 @@ pub struct OpenRepository<'a> {
     access: Access,
     pins: Arc<Pins>,
     secrets: OnceLock<Secrets>,
+    /// Where what is written waits, over a network.
+    outbox: OnceLock<Option<Outbox>>,
 }
 
 impl<'a> OpenRepository<'a> {
@@ -43,8 +45,9 @@ impl<'a> OpenRepository<'a> {
         let pins = Pins::load(context.state(), &repository.marker().id.to_string(), own)?;
         let pins = Arc::new(pins);
         let repository = repository.with_trust(pins.clone());
-        let secrets = OnceLock::new();
-        let mut opened = Self { context, repository, name, place, keep, access, pins, secrets };
+        let (secrets, outbox) = (OnceLock::new(), OnceLock::new());
+        let mut opened =
+            Self { context, repository, name, place, keep, access, pins, secrets, outbox };
         if opened.repository.form().is_sealed() {
             opened.check_key()?;
             return Ok(opened);
@@ -63,7 +66,25 @@ impl<'a> OpenRepository<'a> {
     /// Reading asks for none of this: a damaged recipient must not keep anyone from their backups.
     pub(crate) fn require_writable(&self) -> Result<()> {
         self.repository.require_writable()?;
-        if self.repository.form().is_sealed() { self.check_recipient() } else { self.check_plain() }
+        if self.repository.form().is_sealed() {
+            self.check_recipient()?;
+        } else {
+            self.check_plain()?;
+        }
+        self.take_outbox()
+    }
+
+    /// What goes over a network waits on this machine until it has come through; what a process that was killed
+    /// left to wait is sent first.
+    fn take_outbox(&self) -> Result<()> {
+        if self.place.local_path().is_some() || self.outbox.get().is_some() {
+            return Ok(());
+        }
+        let outbox = Outbox::take(self.context.state(), &self.repository)?;
+        if let Some(outbox) = self.outbox.get_or_init(|| outbox) {
+            self.repository.set_outbox(outbox.storage.clone());
+        }
+        Ok(())
     }
 
     /// Says that a repository is not encrypted when this host uses it for the first time.

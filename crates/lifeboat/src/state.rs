@@ -9,6 +9,7 @@ mod files;
 mod host;
 mod ledger;
 mod numbers;
+mod outboxes;
 mod repository;
 mod seen;
 mod spool;
@@ -22,6 +23,7 @@ pub(crate) use file::{
 };
 pub(crate) use host::{Host, hostname};
 pub(crate) use ledger::Ledger;
+pub(crate) use outboxes::Outbox;
 pub(crate) use repository::RepositoryState;
 pub(crate) use seen::{Facts, Seen};
 pub(crate) use spool::Spooled;

@@ -182,7 +182,7 @@ fn a_file_that_leads_elsewhere_is_gone_around() {
         let name = LtxName { level: 9, min: Txid::FIRST, max, time: Time::from_millis(1000) };
         let mut header = Header::new(PageSize::new(4096).unwrap(), 1, name.range());
         (header.timestamp_ms, header.node) = (1000, lineage.id().node());
-        let writer = opened.repository().begin_ltx(&lineage, name).unwrap();
+        let writer = opened.repository().begin_ltx(&lineage, name, 0).unwrap();
         let mut encoder = Encoder::new(writer, &header).unwrap();
         encoder.write_page(1, &[7; 4096]).unwrap();
         encoder.finish().unwrap().0.finish().unwrap().publish().unwrap();

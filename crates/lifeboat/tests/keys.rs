@@ -80,7 +80,7 @@ fn context_for(
     let environment =
         Environment::of([("HOME", machine.directory.path())], machine.directory.path());
     let repository = Some(repository.to_str().unwrap().to_owned());
-    let overrides = Overrides { repository, key, recipient, config: None };
+    let overrides = Overrides { repository, key, recipient, ..Overrides::default() };
     Context::load(environment, overrides).unwrap()
 }
 

@@ -4,7 +4,9 @@
 //! very bytes that were to be written, and the write has succeeded. Other bytes belong to someone
 //! else, and [`lifeboat_storage::Error::Exists`] stands.
 
-use lifeboat_storage::{Error, HashingReader, Key, ObjectDigest, Storage, Upload};
+use std::time::SystemTime;
+
+use lifeboat_storage::{Content, Error, HashingReader, Key, ObjectDigest, Storage, Upload};
 
 use crate::Result;
 
@@ -26,6 +28,22 @@ pub(crate) fn publish(
     digest: ObjectDigest,
 ) -> Result<()> {
     unless_there(storage, key, upload.publish(key), || digest)?;
+    must_be_there(storage, key, digest)
+}
+
+/// The same, of what can be read again; `modified` as in [`Upload::set_modified`].
+pub(crate) fn publish_content(
+    storage: &dyn Storage,
+    key: &Key,
+    content: &dyn Content,
+    digest: ObjectDigest,
+    modified: Option<SystemTime>,
+) -> Result<()> {
+    unless_there(storage, key, storage.put_content(key, content, modified), || digest)?;
+    must_be_there(storage, key, digest)
+}
+
+fn must_be_there(storage: &dyn Storage, key: &Key, digest: ObjectDigest) -> Result<()> {
     let detail = match storage.stat(key)? {
         Some(entry) if entry.size == digest.size => return Ok(()),
         Some(entry) => format!("expected {} bytes, found {}", digest.size, entry.size),

@@ -4,19 +4,22 @@
 //! its objects lie under the keys that they will have in the repository. From there they are sent as
 //! they are, as often as it takes. Sealing again would give other bytes under the same name, which no
 //! storage could tell from somebody else's.
+//!
+//! A repository over a network has an outbox for all that it stores: see [`Repository::set_outbox`].
 
-use std::io::{BufReader, Read, Write};
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use lifeboat_storage::{Entry, HashingWriter, Storage};
+use lifeboat_storage::{Entry, Storage, StoredContent};
 
-use crate::create::publish;
-use crate::ltx_file::LtxName;
+use crate::create::{digest_of, publish_content};
+use crate::document::key;
+use crate::ltx_file::{LtxName, Part};
 use crate::tree::split;
-use crate::{LineageAddress, LtxWriter, ObjectRef, Repository, Result};
+use crate::{Error, Form, LineageAddress, LtxWriter, ObjectRef, Repository, Result};
 
-/// Bytes that are read and sent at once.
-const PIECE: usize = 256 * 1024;
+/// This much is left free.
+const SPARE: u64 = 16 << 20;
 
 /// An object that waits in an outbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +31,22 @@ pub struct Outgoing {
 }
 
 impl Repository {
+    /// Lets LTX files wait in an outbox until they are whole, before the first byte of them is sent: so nothing that
+    /// is read for them is held up by the network, and what a cut network leaves is sent later
+    /// ([`Repository::resume`]). Nobody else may write there. Does nothing if there is one.
+    pub fn set_outbox(&self, outbox: Arc<dyn Storage>) {
+        let _ = self.outbox.set(outbox);
+    }
+
+    /// The outbox, if there is one with room for about so many bytes.
+    pub(crate) fn outbox_for(&self, bytes: u64) -> Result<Option<Arc<dyn Storage>>> {
+        let Some(outbox) = self.outbox.get() else { return Ok(None) };
+        let free = outbox.free_bytes()?;
+        let fits =
+            free.is_none_or(|free| free > bytes.saturating_add(bytes / 50).saturating_add(SPARE));
+        Ok(fits.then(|| outbox.clone()))
+    }
+
     /// Begins an LTX file whose objects, sealed for this repository, go to an outbox.
     pub fn begin_ltx_in(
         &self,
@@ -59,17 +78,50 @@ impl Repository {
     /// [`lifeboat_storage::Error::Exists`] if other bytes have its name.
     pub fn send(&self, outbox: &dyn Storage, entry: &Entry) -> Result<ObjectRef> {
         self.require_writable()?;
-        let mut upload = self.storage().begin()?;
-        if !self.form().names_have_times() {
-            upload.set_modified(entry.modified);
-        }
-        let mut upload = HashingWriter::new(upload);
-        let mut reader = BufReader::with_capacity(PIECE, outbox.read(&entry.key, None)?);
-        copy(&mut reader, &mut upload)?;
-        let (upload, digest) = upload.finish();
-        publish(self.storage(), &entry.key, upload, digest)?;
+        let digest = digest_of(outbox, &entry.key)?;
+        let content = StoredContent::new(outbox, &entry.key, digest.size);
+        let modified = (!self.form().names_have_times()).then_some(entry.modified);
+        publish_content(self.storage(), &entry.key, &content, digest, modified)?;
         let key = entry.key.to_string();
         Ok(ObjectRef { key, size: digest.size, sha256: digest.sha256_hex() })
+    }
+
+    /// Sends the objects of a file, in their order, and removes each from the outbox when it has come through.
+    pub(crate) fn send_all(&self, outbox: &dyn Storage, objects: &[ObjectRef]) -> Result<()> {
+        for object in objects {
+            let key = key(object.key.clone())?;
+            let Some(entry) = outbox.stat(&key)? else {
+                let location = outbox.location();
+                return Err(lifeboat_storage::Error::NotFound { key, location }.into());
+            };
+            self.send(outbox, &entry)?;
+            outbox.remove(&key)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what a process that was killed left in an outbox, if it is whole, and empties the outbox. What is not
+    /// whole is of no use: sealed again it would have other bytes. How many objects were sent.
+    pub fn resume(&self, outbox: &dyn Storage) -> Result<u64> {
+        let waiting = self.outgoing(outbox)?;
+        let ends: HashSet<LtxName> = waiting
+            .iter()
+            .filter(|one| is_last(self.form(), &one.entry))
+            .filter_map(|one| one.name)
+            .collect();
+        let mut sent = 0;
+        for Outgoing { entry, name } in &waiting {
+            if name.is_some_and(|name| ends.contains(&name)) {
+                match self.send(outbox, entry) {
+                    // Somebody else has stored the same there: then these are not needed.
+                    Err(Error::Storage(lifeboat_storage::Error::Exists { .. })) => {}
+                    done => drop(done?),
+                }
+                sent += 1;
+            }
+            outbox.remove(&entry.key)?;
+        }
+        Ok(sent)
     }
 
     fn name_of(&self, entry: &Entry) -> Option<LtxName> {
@@ -79,17 +131,11 @@ impl Repository {
     }
 }
 
-fn copy(from: &mut impl Read, to: &mut impl Write) -> Result<()> {
-    let mut piece = vec![0; PIECE];
-    loop {
-        let failed =
-            |operation| move |error| lifeboat_storage::Error::from_stream(operation, error);
-        let read = from.read(&mut piece).map_err(failed("read"))?;
-        if read == 0 {
-            return Ok(());
-        }
-        to.write_all(&piece[..read]).map_err(failed("write"))?;
-    }
+/// Whether an object is the last of its file: the first parts of one may have gone before.
+fn is_last(form: Form, entry: &Entry) -> bool {
+    let Some((.., rest)) = split(&entry.key) else { return false };
+    let parsed = rest.strip_prefix("ltx/").map(|path| LtxName::parse(form, path, entry.modified));
+    matches!(parsed.flatten(), Some((_, Part::Whole | Part::Numbered { last: true, .. })))
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub struct Repository {
     /// It is a view of replicas that Litestream wrote by itself.
     is_replica: bool,
     trust: Option<Arc<dyn HostTrust>>,
+    pub(crate) outbox: OnceLock<Arc<dyn Storage>>,
 }
 
 impl Repository {
@@ -81,8 +82,9 @@ impl Repository {
     }
 
     fn new(storage: Arc<dyn Storage>, marker: Marker, is_replica: bool) -> Self {
-        let recipient = OnceLock::new();
-        Self { storage, marker, recipient, part_bytes: PART_BYTES, is_replica, trust: None }
+        let (recipient, outbox) = (OnceLock::new(), OnceLock::new());
+        let part_bytes = PART_BYTES;
+        Self { storage, marker, recipient, part_bytes, is_replica, trust: None, outbox }
     }
 
     /// Whether it is no repository, but replicas that Litestream wrote by itself.
@@ -280,10 +282,17 @@ impl Repository {
         Origin::read(&self.storage, self.form(), lineage, secrets)
     }
 
-    /// Begins an LTX file.
-    pub fn begin_ltx(&self, lineage: &LineageAddress, name: LtxName) -> Result<LtxWriter> {
-        let (storage, key) = (self.storage.clone(), self.sealing_key()?);
-        LtxWriter::begin(storage, lineage.key(), name, key, self.part_bytes)
+    /// Begins an LTX file, which will have about so many bytes.
+    pub fn begin_ltx(
+        &self,
+        lineage: &LineageAddress,
+        name: LtxName,
+        bytes: u64,
+    ) -> Result<LtxWriter> {
+        match self.outbox_for(bytes)? {
+            Some(outbox) => Ok(self.begin_ltx_in(outbox, lineage, name)?.to_be_sent(self.clone())),
+            None => self.begin_ltx_in(self.storage.clone(), lineage, name),
+        }
     }
 
     /// Pins a transaction for a backup. Doing it again does no harm.

@@ -13,11 +13,13 @@ use lifeboat_storage::{
 
 use crate::create::publish;
 use crate::ltx_file::{LtxName, MAX_PARTS, Part};
-use crate::{Error, Form, ObjectRef, Result};
+use crate::{Error, Form, ObjectRef, Repository, Result};
 
 /// Takes the bytes of an LTX file.
 pub struct LtxWriter {
     way: Way,
+    /// Where it goes from the outbox in which it is written.
+    send_to: Option<Repository>,
 }
 
 /// What the bytes go through.
@@ -57,11 +59,16 @@ impl LtxWriter {
             objects: Vec::new(),
         };
         let Some(recipient) = recipient else {
-            return Ok(Self { way: Way::Plain(Box::new(parts)) });
+            return Ok(Self { way: Way::Plain(Box::new(parts)), send_to: None });
         };
         let options = SealOptions::default();
         let seal = SealWriter::new(parts, std::slice::from_ref(recipient), &options)?;
-        Ok(Self { way: Way::Sealed(Box::new(seal)) })
+        Ok(Self { way: Way::Sealed(Box::new(seal)), send_to: None })
+    }
+
+    /// What is published of it is an outbox's, and is sent from there.
+    pub(crate) fn to_be_sent(self, repository: Repository) -> Self {
+        Self { send_to: Some(repository), ..self }
     }
 
     /// What is behind an error of an encoder that writes here.
@@ -76,7 +83,7 @@ impl LtxWriter {
 
     /// Seals what is left. All bytes are written; the file is not visible yet.
     pub fn finish(self) -> Result<SealedLtx> {
-        match self.way {
+        let sealed = match self.way {
             Way::Sealed(seal) => {
                 let (parts, stats) = seal.finish().map_err(own_error)?;
                 parts.finish(stats.plain_bytes)
@@ -85,7 +92,8 @@ impl LtxWriter {
                 let plain_bytes = parts.written;
                 parts.finish(plain_bytes)
             }
-        }
+        };
+        Ok(SealedLtx { send_to: self.send_to, ..sealed? })
     }
 }
 
@@ -124,6 +132,7 @@ pub struct SealedLtx {
     last_digest: ObjectDigest,
     objects: Vec<ObjectRef>,
     plain_bytes: u64,
+    send_to: Option<Repository>,
 }
 
 impl std::fmt::Debug for SealedLtx {
@@ -146,6 +155,9 @@ impl SealedLtx {
     /// Makes the file visible, durably.
     pub fn publish(self) -> Result<Vec<ObjectRef>> {
         publish(&*self.storage, &self.last_key, self.upload, self.last_digest)?;
+        if let Some(repository) = self.send_to {
+            repository.send_all(&*self.storage, &self.objects)?;
+        }
         Ok(self.objects)
     }
 }
@@ -193,7 +205,8 @@ impl PartWriter {
         let (upload, digest) = upload.finish();
         self.objects.push(object(&last_key, &digest));
         let (storage, objects) = (self.storage, self.objects);
-        Ok(SealedLtx { storage, upload, last_key, last_digest: digest, objects, plain_bytes })
+        let (last_digest, send_to) = (digest, None);
+        Ok(SealedLtx { storage, upload, last_key, last_digest, objects, plain_bytes, send_to })
     }
 }
 

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use lifeboat_ltx::{Checksum, Txid};
-use lifeboat_repository::{LineageAddress, LtxName, Repository, Time};
+use lifeboat_repository::{LineageAddress, LtxName, LtxWriter, Repository, Time};
 use lifeboat_sqlite::{Encoded, PageArrayWriter, Pin, encode_base};
 
 use super::out::Out;
@@ -35,6 +35,10 @@ impl NewBase<'_> {
         base_name(self.txid, self.time)
     }
 
+    fn begin(&self, bytes: u64) -> Result<LtxWriter> {
+        Ok(self.repository.begin_ltx(&self.lineage, self.name(), bytes)?)
+    }
+
     /// Reads the pinned database, which must be in the state of that capture.
     pub(crate) fn read(&self, pin: &Pin, progress: &dyn Progress) -> Result<Encoded<Out>> {
         let image = pin.image()?;
@@ -43,7 +47,7 @@ impl NewBase<'_> {
         // It comes along with a base; the one of the captures is as good.
         let pages = self.scratch.join("base.pages");
         let array = PageArrayWriter::create(&pages, image.page_size(), hash_key(&pages)?)?;
-        let begin = || Ok(self.repository.begin_ltx(&self.lineage, self.name())?);
+        let begin = || self.begin(image.size());
         let (out, spooled) = Out::of(pin, &self.scratch, image.size(), begin)?;
         if !spooled && pin.blocks_writers() {
             progress.note(&Note::NoRoomToSpool { source: self.source.to_owned() });
@@ -67,8 +71,7 @@ impl NewBase<'_> {
 
     /// Stores what was read; the bytes that it takes.
     pub(crate) fn store(&self, encoded: Encoded<Out>) -> Result<u64> {
-        let begin = || Ok(self.repository.begin_ltx(&self.lineage, self.name())?);
-        let sealed = encoded.out.seal(begin)?;
+        let sealed = encoded.out.seal(|bytes| self.begin(bytes))?;
         self.ledger.append(sealed.objects())?;
         let objects = sealed.publish()?;
         Ok(objects.iter().map(|object| object.size).sum())

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use lifeboat_ltx::Txid;
-use lifeboat_repository::{LineageAddress, LineageListing, ObjectRef, Parent};
+use lifeboat_repository::{LineageAddress, LineageListing, LtxFile, ObjectRef, Parent};
 use lifeboat_sqlite::{PageArray, Pin};
 
 use super::Capture;
 use crate::error::chain;
-use crate::state::{DatabaseState, Position};
+use crate::state::{Captured, DatabaseState, Position};
 use crate::{Error, Result};
 
 /// What a capture continues.
@@ -74,7 +74,8 @@ impl Capture<'_> {
             // To go on from here would give a number twice.
             return self.recover(pin, Some("the repository is ahead of the local state"));
         }
-        let Some(position) = state.positions.get(&self.repository_id).copied() else {
+        let position = state.positions.get(&self.repository_id).copied();
+        let Some(position) = came_through(&state, &listing, position) else {
             let reason = "the repository does not hold this database yet".into();
             return Ok(Basis::Whole { state, array, reason });
         };
@@ -87,6 +88,22 @@ impl Capture<'_> {
             Some(reason) => Basis::Whole { state, array, reason },
         })
     }
+}
+
+/// The position of a repository: further on than is known if the last capture is there. It was sent later, by
+/// another process than the one that made it, which was killed before it learned of that.
+fn came_through(
+    state: &DatabaseState,
+    listing: &LineageListing,
+    known: Option<Position>,
+) -> Option<Position> {
+    let Captured { txid: Some(txid), time, checksum: Some(checksum), .. } = state.captured else {
+        return known;
+    };
+    let is_it = |file: &LtxFile| file.name.max == txid && file.name.time == time;
+    let is_there = listing.files.iter().any(is_it);
+    let is_further = known.is_none_or(|known| known.txid < txid);
+    if is_there && is_further { Some(Position { txid, checksum }) } else { known }
 }
 
 /// What the repository should hold at a position and does not.

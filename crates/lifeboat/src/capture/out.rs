@@ -54,15 +54,16 @@ impl Out {
         Ok(Some(Self::Spool(file)))
     }
 
-    /// Seals all that was written; what is in the spool goes through `begin` now.
-    pub(super) fn seal(self, begin: impl FnOnce() -> Result<LtxWriter>) -> Result<SealedLtx> {
+    /// Seals all that was written; what is in the spool, so many bytes, goes through `begin` now.
+    pub(super) fn seal(self, begin: impl FnOnce(u64) -> Result<LtxWriter>) -> Result<SealedLtx> {
         let mut spool = match self {
             Self::Repository(out) => return Ok(out.finish()?),
             Self::Spool(spool) => spool,
         };
         let failed = |operation| Error::file(operation, Path::new("the spool"));
+        let bytes = spool.stream_position().map_err(failed("look at"))?;
         spool.rewind().map_err(failed("rewind"))?;
-        let mut out = begin()?;
+        let mut out = begin(bytes)?;
         let mut buffer = vec![0; 1 << 20];
         loop {
             let read = spool.read(&mut buffer).map_err(failed("read"))?;

@@ -205,7 +205,7 @@ impl Capture<'_> {
     /// Where the encoded pages go: right into the repository, or, where writers wait for the pin,
     /// to a spool first.
     fn out(&self, pin: &Pin, lineage: &LineageAddress, name: LtxName, bytes: u64) -> Result<Out> {
-        let begin = || Ok(self.repository.begin_ltx(lineage, name)?);
+        let begin = || Ok(self.repository.begin_ltx(lineage, name, bytes)?);
         let (out, spooled) = Out::of(pin, &self.files.scratch(), bytes, begin)?;
         if !spooled && pin.blocks_writers() {
             self.progress.note(&Note::NoRoomToSpool { source: self.target.name.clone() });

@@ -136,7 +136,8 @@ impl Merger<'_> {
             Err(reason) => return Ok(MergeOutcome::Skipped(reason)),
         };
         let object = self.key_of(name)?;
-        let writer = self.repository.begin_ltx(self.lineage, name)?;
+        let bytes = inputs.iter().map(LtxFile::size).sum();
+        let writer = self.repository.begin_ltx(self.lineage, name, bytes)?;
         let copy = copies.keep(self.lineage, name.range());
         let coding = self.repository.form().page_coding();
         let (output, header, _) =

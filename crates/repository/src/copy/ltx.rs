@@ -62,7 +62,7 @@ impl LtxCopy<'_> {
         let damaged = |error| locate_damage(storage, self.file, expected, error);
         let (decoder, reader) =
             open_ltx(storage, self.file, node, expected, from.secrets).map_err(damaged)?;
-        let writer = to.repository.begin_ltx(self.lineage, self.name)?;
+        let writer = to.repository.begin_ltx(self.lineage, self.name, self.file.size())?;
         let coding = to.repository.form().page_coding();
         let mut encoder = Encoder::with_coding(writer, &self.header(decoder.header()), coding)
             .map_err(LtxWriter::explain)?;

@@ -170,7 +170,7 @@ fn two_page_sizes_in_a_lineage_are_found() {
     let name = LtxName { level: 0, min: txid(2), max: txid(2), time };
     let mut header = Header::new(PageSize::new(1024).unwrap(), 3, name.range());
     (header.timestamp_ms, header.node) = (time.millis(), app.lineage.id().node());
-    let writer = repository.begin_ltx(&app.lineage, name).unwrap();
+    let writer = repository.begin_ltx(&app.lineage, name, 0).unwrap();
     let mut encoder = Encoder::new(writer, &header).unwrap();
     encoder.write_page(2, &[5; 1024]).unwrap();
     let objects = encoder.finish().unwrap().0.finish().unwrap().publish().unwrap();

@@ -166,7 +166,7 @@ fn an_unknown_write_feature_refuses_writing_only() {
     let refused = [
         repository.require_writable().unwrap_err(),
         app.begin_lineage(repository).unwrap_err(),
-        repository.begin_ltx(&app.lineage, ltx).unwrap_err(),
+        repository.begin_ltx(&app.lineage, ltx, 0).unwrap_err(),
         repository.write_pin(&app.lineage, txid(1), BackupId::random()).unwrap_err(),
         repository.write_manifest(&manifest, &host_key()).unwrap_err(),
     ];

@@ -172,7 +172,7 @@ impl Chronicle {
             header.checksum_before = Some(self.at(max.get() - 1).checksum);
             header.checksum_after = Some(capture.checksum);
         }
-        let writer = repository.begin_ltx(&self.lineage, name)?;
+        let writer = repository.begin_ltx(&self.lineage, name, 0)?;
         let (failed, coding) = (LtxWriter::explain, repository.form().page_coding());
         let mut encoder = Encoder::with_coding(writer, &header, coding).map_err(failed)?;
         for (page, seed) in pages {

@@ -158,7 +158,7 @@ impl Database {
         header: &Header,
         pages: &[u32],
     ) -> Result<()> {
-        let writer = repository.begin_ltx(&self.lineage, name)?;
+        let writer = repository.begin_ltx(&self.lineage, name, 0)?;
         let coding = repository.form().page_coding();
         let sealed = encode(writer, header, coding, pages, &self.pages)?.finish()?;
         let pending =
