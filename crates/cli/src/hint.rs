@@ -1,5 +1,7 @@
 //! What to do about an error.
 
+mod store;
+
 use std::io::ErrorKind;
 
 use lifeboat::{BackupName, Error, Point};
@@ -96,6 +98,10 @@ pub(crate) fn of_error(error: &Error) -> Option<String> {
             Some("`lifeboat undelete` lists what can be brought back".to_owned())
         }
         Error::OtherHost { .. } => Some("run `lifeboat undelete` on that host".to_owned()),
+        Error::AppendOnly { .. } => Some(
+            "do it on another host, with credentials that may remove; `append-only` stands in the configuration"
+                .to_owned(),
+        ),
         Error::Space { .. } => Some("make room, or choose another place".to_owned()),
         Error::Unrestorable { others, .. } => Some(of_unrestorable(others)),
         Error::Config { path, line: Some(line), .. } => {
@@ -241,10 +247,18 @@ fn of_repository(error: &Repository) -> Option<String> {
         | Repository::NotRestorable { .. } => {
             "`lifeboat check --read-data` says what is damaged and what can be restored"
         }
-        Repository::Storage(Storage::Storage { source, .. }) => return of_io(source.kind(), None),
+        Repository::Storage(error) => return of_storage(error),
         _ => return of_causes(error),
     };
     Some(hint.to_owned())
+}
+
+fn of_storage(error: &Storage) -> Option<String> {
+    let of_disk = || match error {
+        Storage::Storage { source, .. } => of_io(source.kind(), None),
+        _ => None,
+    };
+    store::of_store(error).or_else(of_disk)
 }
 
 /// The system's reason, wherever in the chain it stands.
@@ -252,7 +266,7 @@ fn of_causes(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let mut cause = error.source();
     while let Some(error) = cause {
         let hint = match (error.downcast_ref::<Storage>(), error.downcast_ref::<std::io::Error>()) {
-            (Some(Storage::Storage { source, .. }), _) => of_io(source.kind(), None),
+            (Some(error), _) => of_storage(error),
             (_, Some(error)) => of_io(error.kind(), None),
             _ => None,
         };

@@ -276,7 +276,7 @@ impl Context {
     }
 
     fn open_chosen(&self, chosen: Chosen) -> Result<OpenRepository<'_>> {
-        let storage = self.wrap(chosen.location.open()?);
+        let storage = self.wrap(chosen.open()?);
         OpenRepository::open(self, storage, chosen)
     }
 

@@ -300,6 +300,12 @@ pub enum Error {
         /// The names of the sources.
         sources: Vec<String>,
     },
+    /// This host removes nothing from the repository.
+    #[error("{location} is append-only for this host")]
+    AppendOnly {
+        /// Where.
+        location: String,
+    },
     /// There is not enough room.
     #[error("not enough room in {}: {needed} bytes needed, {free} free", path.display())]
     Space {

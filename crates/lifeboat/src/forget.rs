@@ -91,7 +91,7 @@ pub fn plan_forget(opened: &OpenRepository<'_>, request: &ForgetRequest) -> Resu
 
 /// Carries a plan out. The stored bytes stay until a prune.
 pub fn forget(opened: &OpenRepository<'_>, plan: &ForgetPlan) -> Result<()> {
-    opened.require_writable()?;
+    opened.require_removable()?;
     let key = &opened.context().host().key;
     Ok(lifeboat_repository::forget(opened.repository(), &plan.steps, key)?)
 }

@@ -41,6 +41,7 @@
 //! [`backup()`], [`restore()`] and the other functions are what it is made of: they take a [`Context`],
 //! tell progress, and can do more.
 
+mod append_only;
 mod backoff;
 mod backup;
 mod backup_event;

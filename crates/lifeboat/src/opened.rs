@@ -22,6 +22,7 @@ pub struct OpenRepository<'a> {
     name: Option<String>,
     place: Location,
     keep: Option<KeepRules>,
+    append_only: bool,
     access: Access,
     pins: Arc<Pins>,
     secrets: OnceLock<Secrets>,
@@ -35,7 +36,7 @@ impl<'a> OpenRepository<'a> {
         storage: Arc<dyn Storage>,
         chosen: Chosen,
     ) -> Result<Self> {
-        let Chosen { name, location: place, access, keep, .. } = chosen;
+        let Chosen { name, location: place, access, keep, append_only, .. } = chosen;
         let repository = Repository::open(storage)?;
         let repository = match context.part_bytes() {
             Some(part_bytes) => repository.with_part_bytes(part_bytes),
@@ -46,8 +47,18 @@ impl<'a> OpenRepository<'a> {
         let pins = Arc::new(pins);
         let repository = repository.with_trust(pins.clone());
         let (secrets, outbox) = (OnceLock::new(), OnceLock::new());
-        let mut opened =
-            Self { context, repository, name, place, keep, access, pins, secrets, outbox };
+        let mut opened = Self {
+            context,
+            repository,
+            name,
+            place,
+            keep,
+            append_only,
+            access,
+            pins,
+            secrets,
+            outbox,
+        };
         if opened.repository.form().is_sealed() {
             opened.check_key()?;
             return Ok(opened);
@@ -138,6 +149,19 @@ impl<'a> OpenRepository<'a> {
     /// Which backups the configuration keeps in it.
     pub(crate) fn keep_rules(&self) -> Option<&KeepRules> {
         self.keep.as_ref()
+    }
+
+    /// Whether this host removes nothing from it.
+    pub fn is_append_only(&self) -> bool {
+        self.append_only
+    }
+
+    /// Makes sure that something may be removed from it, as [`OpenRepository::require_writable`] does for writing.
+    pub(crate) fn require_removable(&self) -> Result<()> {
+        if self.append_only {
+            return Err(Error::AppendOnly { location: self.repository.location() });
+        }
+        self.require_writable()
     }
 
     /// Removes what uploads that were killed this long ago left in it.

@@ -87,7 +87,7 @@ pub fn prune(
     options: &PruneOptions,
     progress: &dyn Progress,
 ) -> Result<Pruned> {
-    opened.require_writable()?;
+    opened.require_removable()?;
     let host = opened.context().host_name();
     let (repository, secrets) = (opened.repository(), opened.secrets()?);
     if plan.read_bytes() > 0 {

@@ -31,7 +31,7 @@ impl Tidied {
     }
 }
 
-/// Merges what is due, removes what was announced for long enough and is still not needed, and announces
+/// Merges what is due; where this host may remove, also removes what was announced for long enough and is still not needed, and announces
 /// what is not needed for `grace` from now.
 pub(crate) fn tidy(
     opened: &OpenRepository<'_>,
@@ -52,6 +52,10 @@ pub(crate) fn tidy(
         copies,
         &mut |_| (),
     )?;
+    if opened.is_append_only() {
+        let (plan, pruned) = (PrunePlan::default(), PruneReport::default());
+        return Ok(Tidied { compacted, plan, pruned });
+    }
     let options = PruneOptions {
         grace,
         now: Time::now(),

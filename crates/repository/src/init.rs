@@ -21,12 +21,13 @@ pub(crate) fn init(storage: &dyn Storage, holders: &[(Holder<'_>, &str)]) -> Res
     let secrets = Secrets::generate();
     let recipient = Recipient::new(1, &secrets.newest().to_public());
     let recipient_key = Recipient::key(1)?;
-    put_plain_json(storage, &recipient_key, &recipient)?;
-    require_create_only(storage, &recipient_key)?;
+    let looks =
+        probe(storage, &recipient_key, &|| put_plain_json(storage, &recipient_key, &recipient))?;
     for (holder, label) in holders {
         secrets.wrap(storage, *holder, label)?;
     }
-    put_plain_json(storage, &key(MARKER_KEY)?, &Marker::new(Form::Sealed))?;
+    let marker = Marker { look_before_create: looks, ..Marker::new(Form::Sealed) };
+    put_plain_json(storage, &key(MARKER_KEY)?, &marker)?;
     // Another init at the same time may have taken our keys for an unfinished one's and put its own
     // there: the repository is theirs then, though our marker stands.
     if Recipient::current(storage)?.0 != recipient {
@@ -43,12 +44,11 @@ pub(crate) fn init_litestream(storage: &dyn Storage) -> Result<()> {
     }
     refuse_used(storage)?;
     refuse_replica(storage)?;
-    let probe = key(format!("probe-{:016x}", random_u64()))?;
-    storage.put(&probe, b"written once")?;
-    let refused = require_create_only(storage, &probe);
-    storage.remove(&probe)?;
-    refused?;
-    match put_plain_json(storage, &key(MARKER_KEY)?, &Marker::new(Form::Litestream)) {
+    let taken = key(format!("probe-{:016x}", random_u64()))?;
+    let looks = probe(storage, &taken, &|| Ok(storage.put(&taken, b"written once")?));
+    storage.remove(&taken)?;
+    let marker = Marker { look_before_create: looks?, ..Marker::new(Form::Litestream) };
+    match put_plain_json(storage, &key(MARKER_KEY)?, &marker) {
         Err(Error::Storage(lifeboat_storage::Error::Exists { .. })) => {
             Err(Error::AlreadyInitialized { location })
         }
@@ -88,11 +88,30 @@ fn remove_unfinished(storage: &dyn Storage) -> Result<()> {
     Ok(())
 }
 
-/// Writes an object once more, which must be refused.
-fn require_create_only(storage: &dyn Storage, taken: &Key) -> Result<()> {
+/// Creates an object, and finds out whether it is refused a second time; `true` if that is so only because it is
+/// looked for first.
+///
+/// [`Error::Overwrites`] where it cannot be had.
+fn probe(storage: &dyn Storage, taken: &Key, create: &dyn Fn() -> Result<()>) -> Result<bool> {
+    create()?;
+    if is_refused(storage, taken)? {
+        return Ok(false);
+    }
+    let overwrites = || Error::Overwrites { location: storage.location() };
+    if !storage.check_before_creating() {
+        return Err(overwrites());
+    }
+    // The probe has taken its place.
+    storage.remove(taken)?;
+    create()?;
+    if is_refused(storage, taken)? { Ok(true) } else { Err(overwrites()) }
+}
+
+/// Whether an object that is there is not written once more.
+fn is_refused(storage: &dyn Storage, taken: &Key) -> Result<bool> {
     match storage.put(taken, b"") {
-        Err(lifeboat_storage::Error::Exists { .. }) => Ok(()),
+        Err(lifeboat_storage::Error::Exists { .. }) => Ok(true),
         Err(error) => Err(error.into()),
-        Ok(()) => Err(Error::Overwrites { location: storage.location() }),
+        Ok(()) => Ok(false),
     }
 }

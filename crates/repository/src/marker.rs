@@ -11,7 +11,7 @@ pub(crate) const FORMAT_VERSION: u32 = 1;
 /// The key of the marker.
 pub(crate) const MARKER_KEY: &str = "lifeboat.json";
 
-/// The marker of a repository. Every member must be there: nothing else guards them.
+/// The marker of a repository. Every member that the first version had must be there: nothing else guards them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marker {
     /// The format version.
@@ -26,6 +26,9 @@ pub struct Marker {
     pub write: Vec<String>,
     /// When the repository was made.
     pub created: Time,
+    /// Whether its storage was found to replace objects, so that every writer must look before it creates one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub look_before_create: bool,
 }
 
 impl Marker {
@@ -37,6 +40,7 @@ impl Marker {
             read: Vec::new(),
             write: Vec::new(),
             created: Time::now(),
+            look_before_create: false,
         }
     }
 

@@ -62,7 +62,7 @@ mod withdraw;
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
-use lifeboat_storage::Key;
+use lifeboat_storage::{Cause, Failure, Key};
 
 use self::condense::condense;
 use self::expired::expired;
@@ -158,6 +158,8 @@ pub struct PruneReport {
     pub removed_objects: u64,
     /// Their bytes.
     pub removed_bytes: u64,
+    /// Objects that the store keeps from being removed for now: a later prune removes them.
+    pub protected_objects: u64,
     /// Objects that were announced.
     pub announced_objects: u64,
     /// Their bytes.
@@ -327,10 +329,21 @@ impl PrunePlan {
 
 impl PruneReport {
     fn remove(&mut self, repository: &Repository, object: &Doomed) -> Result<()> {
-        if repository.storage().remove(&object.key)? {
-            self.removed_objects += 1;
-            self.removed_bytes += object.size;
+        match repository.storage().remove(&object.key) {
+            Ok(true) => {
+                self.removed_objects += 1;
+                self.removed_bytes += object.size;
+            }
+            Ok(false) => {}
+            // Its time has not come: a later prune removes it.
+            Err(error) if is_protected(&error) => self.protected_objects += 1,
+            Err(error) => return Err(error.into()),
         }
         Ok(())
     }
+}
+
+/// Whether the store keeps an object from being removed for now.
+fn is_protected(error: &lifeboat_storage::Error) -> bool {
+    Failure::of(error).is_some_and(|failure| failure.cause == Cause::Protected)
 }

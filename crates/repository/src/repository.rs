@@ -77,7 +77,12 @@ impl Repository {
                 }
             }
             Err(error) => Err(error),
-            Ok(marker) => Ok(Self::new(storage, marker, false)),
+            Ok(marker) => {
+                if marker.look_before_create && !storage.check_before_creating() {
+                    return Err(Error::Overwrites { location: storage.location() });
+                }
+                Ok(Self::new(storage, marker, false))
+            }
         }
     }
 

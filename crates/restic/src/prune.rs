@@ -15,6 +15,8 @@ mod choice;
 mod needed;
 mod plan;
 
+use lifeboat_storage::{Cause, Failure};
+
 use self::plan::INDEX_BLOBS;
 pub use self::plan::{PruneOptions, PrunePlan};
 use crate::blob::{BlobOpener, BlobSealer, SealedBlob};
@@ -37,6 +39,8 @@ pub struct PruneStats {
     pub removed_packs: u64,
     /// Their bytes.
     pub removed_bytes: u64,
+    /// Packs that the store keeps from being removed for now: a later prune removes them.
+    pub protected_packs: u64,
     /// Bytes of new packs.
     pub written_bytes: u64,
     /// Index objects that are gone.
@@ -72,9 +76,15 @@ impl ResticRepository {
         for Listed { id, size } in plan.remove.iter().chain(&plan.unreferenced).chain(&plan.repack)
         {
             fence()?;
-            if self.storage().remove(&id.key()?)? {
-                stats.removed_packs += 1;
-                stats.removed_bytes += size;
+            match self.storage().remove(&id.key()?) {
+                Ok(true) => {
+                    stats.removed_packs += 1;
+                    stats.removed_bytes += size;
+                }
+                Ok(false) => {}
+                // No index names it any more, so a later prune finds it.
+                Err(error) if is_protected(&error) => stats.protected_packs += 1,
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(stats)
@@ -196,4 +206,9 @@ impl Repacking<'_> {
         }
         self.indexer.finish()
     }
+}
+
+/// Whether the store keeps an object from being removed for now.
+fn is_protected(error: &lifeboat_storage::Error) -> bool {
+    Failure::of(error).is_some_and(|failure| failure.cause == Cause::Protected)
 }

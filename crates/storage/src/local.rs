@@ -167,6 +167,11 @@ impl Storage for LocalStorage {
         self.shared.location()
     }
 
+    /// It refuses by itself.
+    fn check_before_creating(&self) -> bool {
+        true
+    }
+
     fn begin(&self) -> Result<Box<dyn Upload>> {
         upload::begin(&self.shared)
     }

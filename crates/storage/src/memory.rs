@@ -57,6 +57,11 @@ impl Storage for MemoryStorage {
         LOCATION.to_owned()
     }
 
+    /// It refuses by itself.
+    fn check_before_creating(&self) -> bool {
+        true
+    }
+
     fn begin(&self) -> Result<Box<dyn Upload>> {
         Ok(Box::new(MemoryUpload { storage: self.clone(), bytes: Vec::new(), modified: None }))
     }

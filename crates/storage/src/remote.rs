@@ -70,6 +70,11 @@ pub(crate) trait Remote: Send + Sync + Debug + 'static {
     /// See [`Storage::create_new`].
     fn create_new(&self) -> CreateNew;
 
+    /// See [`Storage::check_before_creating`].
+    fn check_before_creating(&self) -> bool {
+        self.create_new() == CreateNew::Checked
+    }
+
     /// Creates an object; `false` if its key is taken. Where the store does not refuse that, this looks
     /// first ([`CreateNew::Checked`]). A large content may be sent in pieces, several at once; a piece that
     /// failed is for this to send again (`patience`), so that the others need not be.
@@ -235,6 +240,10 @@ impl<R: Remote> Storage for RemoteStorage<R> {
 
     fn create_new(&self) -> CreateNew {
         self.shared.remote.create_new()
+    }
+
+    fn check_before_creating(&self) -> bool {
+        self.shared.remote.check_before_creating()
     }
 
     fn begin(&self) -> Result<Box<dyn Upload>> {

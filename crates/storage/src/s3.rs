@@ -110,6 +110,11 @@ impl Remote for S3 {
         if self.checks.load(Ordering::Relaxed) { CreateNew::Checked } else { CreateNew::Refused }
     }
 
+    fn check_before_creating(&self) -> bool {
+        self.checks.store(true, Ordering::Relaxed);
+        true
+    }
+
     fn create(
         &self,
         key: &Key,

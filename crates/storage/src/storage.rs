@@ -67,6 +67,12 @@ pub trait Storage: Send + Sync + Debug {
     /// Begins an object. Its name is given at the end, see [`Upload::publish`].
     fn begin(&self) -> Result<Box<dyn Upload>>;
 
+    /// Has this look for an object before it creates one from now on, unless a taken key is refused anyway: for a
+    /// store that was found to replace what is there. `false` if that cannot be had.
+    fn check_before_creating(&self) -> bool {
+        false
+    }
+
     /// Opens an object for reading, or the bytes of it that lie within `range`: what is beyond its
     /// end is left out, so a range wholly beyond it reads as empty.
     ///
@@ -150,6 +156,10 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
 
     fn begin(&self) -> Result<Box<dyn Upload>> {
         (**self).begin()
+    }
+
+    fn check_before_creating(&self) -> bool {
+        (**self).check_before_creating()
     }
 
     fn read(&self, key: &Key, range: Option<Range<u64>>) -> Result<Box<dyn Read + Send>> {

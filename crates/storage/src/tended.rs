@@ -33,6 +33,10 @@ impl Storage for Tended {
         self.inner.create_new()
     }
 
+    fn check_before_creating(&self) -> bool {
+        self.inner.check_before_creating()
+    }
+
     fn begin(&self) -> Result<Box<dyn Upload>> {
         let bandwidth = self.options.bandwidth.clone();
         Ok(Box::new(TendedUpload { inner: self.inner.begin()?, bandwidth }))

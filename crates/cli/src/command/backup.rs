@@ -5,7 +5,7 @@ mod plan;
 
 use lifeboat::{
     BackupReport, BackupRequest, CleanupReport, Context, DatabaseSource, Error, EverywhereReport,
-    FilesSource, HookStatus, Hooked, Request, Source, backup_everywhere, cleanup,
+    FilesSource, HookStatus, Hooked, OpenRepository, Request, Source, backup_everywhere, cleanup,
 };
 use serde_json::json;
 use signal_hook::low_level::emulate_default_handler;
@@ -113,8 +113,11 @@ fn clean_up(
     report: &EverywhereReport,
 ) -> Vec<(String, Result<CleanupReport, Error>)> {
     let mut opened = session.context.open_repositories();
-    opened.retain(|(name, _)| report.has(name));
-    let clean = |(name, opened): (String, Result<lifeboat::OpenRepository<'_>, Error>)| {
+    // Where this host removes nothing, another one cleans up.
+    opened.retain(|(name, opened)| {
+        report.has(name) && !opened.as_ref().is_ok_and(OpenRepository::is_append_only)
+    });
+    let clean = |(name, opened): (String, Result<OpenRepository<'_>, Error>)| {
         let cleaned = opened.and_then(|opened| cleanup(&opened, &session.progress));
         (name, cleaned)
     };

@@ -151,6 +151,10 @@ pub(super) fn sentence(pruned: &Pruned, plan: &PrunePlan) -> String {
         let bytes = plan.waiting.iter().map(|object| object.size).sum();
         text += &format!(", {} not due yet", objects(plan.waiting.len() as u64, bytes));
     }
+    if report.protected_objects > 0 {
+        let protected = size::count(report.protected_objects, "object");
+        text += &format!(", {protected} still locked by the store");
+    }
     if pruned.temporary_files > 0 {
         text += &format!(", removed {}", size::count(pruned.temporary_files, "temporary file"));
     }
@@ -182,6 +186,7 @@ pub(super) fn document(plan: &PrunePlan, pruned: &Pruned) -> Value {
         "dry_run": false,
         "removed_objects": report.removed_objects,
         "removed_bytes": report.removed_bytes,
+        "protected_objects": report.protected_objects,
         "announced_objects": report.announced_objects,
         "announced_bytes": report.announced_bytes,
         "waiting_objects": plan.waiting.len(),

@@ -1,10 +1,13 @@
 //! Which repository is meant, and how it is opened.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat_repository::KeepRules;
+use lifeboat_storage::Storage;
 
 use super::{Context, Overrides};
+use crate::append_only::AppendOnly;
 use crate::config::{Interval, RepositoryConfig, StoreConfig};
 use crate::credential::{KeySource, parse_recipient};
 use crate::location::{Location, Means};
@@ -40,11 +43,19 @@ pub(crate) struct Chosen {
     pub(crate) interval: Option<Duration>,
     /// Which backups stay there, where that is configured.
     pub(crate) keep: Option<KeepRules>,
+    /// Nothing in it is removed by this host.
+    pub(crate) append_only: bool,
     /// Neither named nor configured: made at first use.
     pub(crate) is_default: bool,
 }
 
 impl Chosen {
+    /// The storage, which must be there.
+    pub(crate) fn open(&self) -> Result<Arc<dyn Storage>> {
+        let storage = self.location.open()?;
+        Ok(if self.append_only { Arc::new(AppendOnly::new(storage)) } else { storage })
+    }
+
     /// What it is called in the configuration, else where it is.
     pub(crate) fn label(&self) -> String {
         self.name.clone().unwrap_or_else(|| self.location.to_string())
@@ -129,7 +140,16 @@ impl Context {
         let location = Location::parse(&url, means)?;
         let keep = entry.and_then(|entry| entry.keep.clone());
         let interval = entry.and_then(|entry| entry.interval).map(Interval::get);
-        Ok(Chosen { name, location, access: access(entry)?, interval, keep, is_default })
+        let append_only = entry.is_some_and(|entry| entry.append_only);
+        Ok(Chosen {
+            name,
+            location,
+            access: access(entry)?,
+            interval,
+            keep,
+            append_only,
+            is_default,
+        })
     }
 
     /// How a repository over a network is reached: as the command line says, else the entry.

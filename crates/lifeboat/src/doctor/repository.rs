@@ -83,7 +83,7 @@ pub(super) fn examine(
 
 fn open(context: &Context, chosen: &Chosen) -> Result<Repository, Diagnosis> {
     const EXAMINED: &str = "marker";
-    let storage = chosen.location.open().map(|storage| context.wrap(storage));
+    let storage = chosen.open().map(|storage| context.wrap(storage));
     let opened = storage.and_then(|storage| Ok(Repository::open(storage)?));
     opened.map_err(|error| match &error {
         Error::Repository(RepositoryError::NoRepository { .. }) if chosen.is_default => {

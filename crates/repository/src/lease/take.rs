@@ -1,14 +1,19 @@
 //! Takes epochs.
 
 use std::cmp::Reverse;
+use std::time::Duration;
 
-use lifeboat_storage::{Entry, Error as StorageError};
+use lifeboat_storage::{CreateNew, Entry, Error as StorageError};
 
 use super::claim::{Verdict, after, judge};
 use super::{Claim, Document, Fence, Lease, LeaseOutcome, MAX_EPOCH, fences, key_of, newest, read};
 use crate::document::to_json;
 use crate::tree::by_lineage;
 use crate::{DatabaseAddress, Error, LineageListing, Repository, Result, Time};
+
+/// Where a storage does not refuse a taken name by itself: longer than it takes from looking whether an epoch is
+/// there to having written it. A holder who took longer still learns of the other at half the term.
+const SETTLING: Duration = Duration::from_secs(5);
 
 /// A lineage that nobody has closed.
 struct Open {
@@ -117,6 +122,10 @@ impl Repository {
         match self.storage().put(&key, &to_json(&key, &document)?) {
             Ok(()) | Err(StorageError::Exists { .. }) => {}
             Err(error) => return Err(error.into()),
+        }
+        if self.storage().create_new() == CreateNew::Checked {
+            // Whoever looked before this was there may be about to write; then it stands afterwards.
+            std::thread::sleep(SETTLING);
         }
         let stands = read(self.storage(), database, epoch)?;
         let lease = stands.lease(stands.taken);
