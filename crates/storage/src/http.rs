@@ -27,7 +27,7 @@ use ureq::{Agent, Proxy, SendBody};
 use self::content_body::ContentBody;
 pub(crate) use self::date::{http_date, parse_http_date};
 pub use self::options::HttpOptions;
-pub(crate) use self::ranged::{nothing, opened, range_header};
+pub(crate) use self::ranged::{is_nothing, nothing, opened, range_header};
 pub(crate) use self::request::{Body, Request};
 pub(crate) use self::response::Response;
 pub(crate) use self::status::of_status;

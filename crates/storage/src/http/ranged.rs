@@ -7,9 +7,21 @@ use super::Response;
 use crate::remote::{Attempt, Opened};
 use crate::{Cause, Failure};
 
-/// The header that asks for a range, which is not empty; `None` where it is everything.
+/// No object is larger, and no server takes a larger number.
+const MAX_POSITION: u64 = i64::MAX.unsigned_abs();
+
+/// Whether no object has a byte in a range, so that it is enough to ask whether the object is there.
+pub(crate) fn is_nothing(range: &Range<u64>) -> bool {
+    range.is_empty() || range.start >= MAX_POSITION
+}
+
+/// The header that asks for a range in which there may be something; `None` where it is everything.
 pub(crate) fn range_header(range: &Range<u64>) -> Option<String> {
-    (*range != (0..u64::MAX)).then(|| format!("bytes={}-{}", range.start, range.end - 1))
+    match (range.start, range.end) {
+        (0, u64::MAX) => None,
+        (start, end) if end > MAX_POSITION => Some(format!("bytes={start}-")),
+        (start, end) => Some(format!("bytes={start}-{}", end - 1)),
+    }
 }
 
 /// An object of which there is nothing in a range.

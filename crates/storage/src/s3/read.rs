@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::S3;
 use super::client::Call;
 use crate::Key;
-use crate::http::{nothing, opened, range_header};
+use crate::http::{is_nothing, nothing, opened, range_header};
 use crate::remote::{Attempt, Opened};
 
 impl S3 {
@@ -15,7 +15,7 @@ impl S3 {
         range: &Range<u64>,
         version: Option<&str>,
     ) -> Attempt<Option<Opened>> {
-        if range.is_empty() {
+        if is_nothing(range) {
             return Ok(self.head(key)?.map(|_| nothing()));
         }
         let name = self.name(key);
