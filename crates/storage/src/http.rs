@@ -9,10 +9,13 @@ mod content_body;
 mod date;
 mod explain;
 mod options;
+mod ranged;
 mod redirect;
 mod request;
 mod response;
 mod status;
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod wording;
@@ -26,6 +29,7 @@ use ureq::{Agent, Proxy, SendBody};
 use self::content_body::ContentBody;
 pub(crate) use self::date::{http_date, parse_http_date};
 pub use self::options::HttpOptions;
+pub(crate) use self::ranged::{is_nothing, nothing, opened, range_header};
 pub(crate) use self::request::{Body, Request};
 pub(crate) use self::response::Response;
 pub(crate) use self::status::of_status;

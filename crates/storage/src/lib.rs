@@ -12,11 +12,14 @@
 
 mod age_reader;
 mod aws;
+mod azblob;
+mod b2;
 mod bandwidth;
 mod content;
 mod environment;
 mod error;
 mod frames;
+mod gcs;
 mod hash;
 mod http;
 mod key;
@@ -34,6 +37,7 @@ mod seal_pool;
 mod sftp;
 mod storage;
 mod tended;
+mod times;
 mod unseal;
 mod unseal_pool;
 mod webdav;
@@ -49,10 +53,13 @@ pub use age::secrecy;
 pub use age::x25519;
 
 pub use aws::Credentials;
+pub use azblob::{AzblobOptions, azblob};
+pub use b2::b2;
 pub use bandwidth::Bandwidth;
 pub use content::{Content, FileContent, StoredContent};
 pub use environment::Environment;
 pub use error::{Error, Result};
+pub use gcs::gcs;
 pub use hash::{HashingReader, HashingWriter, ObjectDigest};
 pub use http::HttpOptions;
 pub use key::Key;
