@@ -17,6 +17,7 @@ mod content;
 mod environment;
 mod error;
 mod frames;
+mod gdrive;
 mod hash;
 mod http;
 mod key;
@@ -51,6 +52,10 @@ pub use bandwidth::Bandwidth;
 pub use content::{Content, FileContent, StoredContent};
 pub use environment::Environment;
 pub use error::{Error, Result};
+pub use gdrive::{
+    Authorization, AuthorizationOptions, DriveEndpoints, DriveOptions, GoogleDrive, ImportedDrive,
+    OAuthClient, TokenFile, import_rclone_drive,
+};
 pub use hash::{HashingReader, HashingWriter, ObjectDigest};
 pub use http::HttpOptions;
 pub use key::Key;
