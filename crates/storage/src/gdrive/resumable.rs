@@ -3,7 +3,7 @@
 //! A session is begun with the file's description, then takes chunks in order. Each but the last is answered
 //! with 308 and the range that Drive has by now, which may be less than was sent. After a failure Drive is
 //! asked for that range; if it has all, it answers with the file. A session that is gone (404, 410) is
-//! begun anew by the next attempt.
+//! begun anew.
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ use crate::{Cause, Content, Failure, Patience};
 
 /// Chunks are multiples of this.
 const UNIT: u64 = 256 * 1024;
-/// As often Drive may take nothing of a chunk in a row.
+/// As often Drive may take nothing of a chunk in a row, or forget an upload.
 const MAX_STALLS: u32 = 5;
 
 /// A number of bytes cut to whole units, of which there is at least one.
@@ -29,6 +29,8 @@ enum Progress {
     Until(u64),
     /// All.
     Done(DriveFile),
+    /// Nothing: it forgot the session.
+    Gone,
 }
 
 /// An upload that was begun.
@@ -45,20 +47,14 @@ impl Drive {
         content: &dyn Content,
         patience: &Patience,
     ) -> Attempt<DriveFile> {
-        let url = patience.retry(|| self.begin(description, content.size()))?;
-        let session = Session { drive: self, url, content };
-        let (mut until, mut stalls) = (0, 0);
-        loop {
-            match session.advance(until, patience)? {
-                Progress::Done(file) => return Ok(file),
-                Progress::Until(now) if now > until => (until, stalls) = (now, 0),
-                Progress::Until(now) => (until, stalls) = (now, stalls + 1),
-            }
-            if stalls >= MAX_STALLS {
-                let message = format!("Drive takes nothing after the first {until} bytes");
-                return Err(Failure::new(Cause::Unavailable, message));
+        for _ in 0..MAX_STALLS {
+            let url = patience.retry(|| self.begin(description, content.size()))?;
+            let session = Session { drive: self, url, content };
+            if let Some(file) = session.run(patience)? {
+                return Ok(file);
             }
         }
+        Err(Failure::new(Cause::Unavailable, "Drive forgets the upload again and again"))
     }
 
     /// The address of a new session.
@@ -81,6 +77,21 @@ impl Drive {
 }
 
 impl Session<'_> {
+    /// Sends all chunks; `None` if Drive forgot the session.
+    fn run(&self, patience: &Patience) -> Attempt<Option<DriveFile>> {
+        let (mut until, mut stalls) = (0, 0);
+        while stalls < MAX_STALLS {
+            match self.advance(until, patience)? {
+                Progress::Done(file) => return Ok(Some(file)),
+                Progress::Gone => return Ok(None),
+                Progress::Until(now) if now > until => (until, stalls) = (now, 0),
+                Progress::Until(now) => (until, stalls) = (now, stalls + 1),
+            }
+        }
+        let message = format!("Drive takes nothing after the first {until} bytes");
+        Err(Failure::new(Cause::Unavailable, message))
+    }
+
     /// Sends the next chunk; after a failure what comes next is for Drive to say.
     fn advance(&self, until: u64, patience: &Patience) -> Attempt<Progress> {
         let mut next = Some(until);
@@ -89,7 +100,7 @@ impl Session<'_> {
                 Some(until) => until,
                 None => match self.status()? {
                     Progress::Until(until) => until,
-                    done @ Progress::Done(_) => return Ok(done),
+                    other => return Ok(other),
                 },
             };
             self.send(from)
@@ -127,8 +138,7 @@ impl Session<'_> {
                     })
                 }
             },
-            // Forgotten. Not tried again here: the whole object is.
-            404 | 410 => Err(Failure { cause: Cause::Protocol, ..refusal::failure(response) }),
+            404 | 410 => Ok(Progress::Gone),
             _ => Err(refusal::failure(response)),
         }
     }
