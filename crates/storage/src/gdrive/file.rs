@@ -13,7 +13,7 @@ pub(super) const FOLDER: &str = "application/vnd.google-apps.folder";
 const GOOGLES: &str = "application/vnd.google-apps.";
 /// What is asked for of each file.
 pub(super) const FIELDS: &str =
-    "id,name,mimeType,size,createdTime,modifiedTime,md5Checksum,headRevisionId";
+    "id,name,mimeType,size,createdTime,modifiedTime,md5Checksum,headRevisionId,trashed";
 
 /// A file or a folder.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -27,6 +27,9 @@ pub(super) struct DriveFile {
     modified_time: String,
     md5_checksum: Option<String>,
     head_revision_id: Option<String>,
+    /// Also of what is in a folder that is in the trash.
+    #[serde(default)]
+    pub(super) trashed: bool,
 }
 
 /// A page of a search.

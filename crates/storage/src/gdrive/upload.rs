@@ -38,11 +38,21 @@ impl Drive {
             let message = format!("Drive has {} of {} bytes", file.size()?, content.size());
             return Err(Failure::new(Cause::Unavailable, message));
         }
-        self.settle(key, file)
+        if file.trashed {
+            // The owner put the folder there since it was looked for.
+            self.delete(&file.id)?;
+            let failure = Failure::new(Cause::Unavailable, "its folder is in the trash");
+            return Err(self.folders.removed_meanwhile(failure));
+        }
+        // The file is there: should this fail for good, it is open whether it stands.
+        patience.retry(|| self.settle(key, &file)).map_err(|failure| match failure.cause {
+            cause if cause.may_pass() => Failure { cause: Cause::Unavailable, ..failure },
+            _ => failure,
+        })
     }
 
     /// Whether the file that was just created stands; if another one does, it is removed.
-    fn settle(&self, key: &Key, created: DriveFile) -> Attempt<bool> {
+    fn settle(&self, key: &Key, created: &DriveFile) -> Attempt<bool> {
         let mut files = self.files(key)?;
         // A search need not find at once what was just created.
         if files.iter().all(|file| file.id != created.id) {
@@ -50,7 +60,7 @@ impl Drive {
         }
         let stands = file::in_order(files).into_iter().next();
         if stands.is_some_and(|file| file.id == created.id) {
-            self.remember(key, &created);
+            self.remember(key, created);
             return Ok(true);
         }
         self.delete(&created.id)?;

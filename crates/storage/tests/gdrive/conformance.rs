@@ -94,6 +94,20 @@ fn a_folder_that_is_gone_is_made_again() {
     assert_eq!(names, ["a/b/2"]);
 }
 
+/// What is put into one is not seen: neither is what was there.
+#[test]
+fn a_folder_in_the_trash_is_none() {
+    let emulator = Emulator::start();
+    let storage = emulator.open("gdrive://x").storage();
+    storage.put(&"a/1".parse().unwrap(), b"x").unwrap();
+    emulator.state().files[0].trashed = true;
+    storage.put(&"a/2".parse().unwrap(), b"y").unwrap();
+    let listed = emulator.open("gdrive://x").storage().list(None).unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].key.as_str(), "a/2");
+    assert_eq!(emulator.names(), ["1", "2"]);
+}
+
 /// Two hosts make the same folders at the same time: what both put into them is seen by both.
 #[test]
 fn two_hosts_share_their_folders() {

@@ -17,7 +17,7 @@ use super::server::{Request, Response, Server, form};
 
 const FOLDER: &str = "application/vnd.google-apps.folder";
 const UNIT: usize = 256 * 1024;
-const FILE_FIELDS: [&str; 9] = [
+const FILE_FIELDS: [&str; 10] = [
     "id",
     "name",
     "mimeType",
@@ -26,6 +26,7 @@ const FILE_FIELDS: [&str; 9] = [
     "modifiedTime",
     "md5Checksum",
     "headRevisionId",
+    "trashed",
     "webViewLink",
 ];
 
@@ -38,6 +39,7 @@ pub struct Stored {
     pub created_ms: u64,
     pub modified: Option<String>,
     pub bytes: Vec<u8>,
+    pub trashed: bool,
 }
 
 struct Session {
@@ -224,11 +226,17 @@ impl State {
         self.files.iter().find(|file| file.id == id)
     }
 
-    fn describe(file: &Stored) -> Value {
+    /// Itself, or with its folder.
+    pub fn is_trashed(&self, file: &Stored) -> bool {
+        file.trashed || self.find(&file.parent).is_some_and(|parent| self.is_trashed(parent))
+    }
+
+    fn describe(&self, file: &Stored) -> Value {
         let created = time(file.created_ms);
         let mut value = json!({
             "id": file.id, "name": file.name, "mimeType": file.mime_type, "createdTime": created,
             "modifiedTime": file.modified.clone().unwrap_or(created),
+            "trashed": self.is_trashed(file),
         });
         if file.mime_type != FOLDER {
             value["size"] = file.bytes.len().to_string().into();
@@ -255,7 +263,7 @@ impl State {
             Some(token) => token.strip_prefix("page-").unwrap().parse().unwrap(),
         };
         let mut found: Vec<&Stored> =
-            self.files.iter().filter(|file| query.matches(file)).collect();
+            self.files.iter().filter(|file| query.matches(file, self.is_trashed(file))).collect();
         match request.parameter("orderBy") {
             // In no order at all.
             None => found.reverse(),
@@ -265,7 +273,7 @@ impl State {
             Some(_) => return refuse(400, "invalidParameter"),
         }
         let end = (start + size.min(self.page_size)).min(found.len());
-        let files: Vec<Value> = found[start..end].iter().map(|file| Self::describe(file)).collect();
+        let files: Vec<Value> = found[start..end].iter().map(|file| self.describe(file)).collect();
         let mut list = json!({ "files": files });
         if end < found.len() {
             list["nextPageToken"] = format!("page-{end}").into();
@@ -297,6 +305,7 @@ impl State {
             created_ms: 7_200_000 + number,
             modified: description["modifiedTime"].as_str().map(str::to_owned),
             bytes,
+            trashed: false,
         });
         Ok(id)
     }
@@ -304,7 +313,7 @@ impl State {
     fn added(&mut self, description: &Value, bytes: Vec<u8>) -> Response {
         match self.add(description, bytes) {
             Ok(id) => {
-                let mut value = Self::describe(self.find(&id).unwrap());
+                let mut value = self.describe(self.find(&id).unwrap());
                 if value["modifiedTime"] == value["createdTime"] {
                     // Now, as the clock of this host has it: listings are compared with it.
                     let now = Self::now();
@@ -396,7 +405,7 @@ impl State {
         let Some(session) = self.sessions.get_mut(&id) else { return refuse(404, "notFound") };
         if let Some(file) = &session.done {
             let file = file.clone();
-            return answer_json(&Self::describe(self.find(&file).unwrap()));
+            return answer_json(&self.describe(self.find(&file).unwrap()));
         }
         let Some(range) =
             request.header("content-range").and_then(|range| range.strip_prefix("bytes "))
@@ -417,10 +426,10 @@ impl State {
             {
                 return refuse(400, "badRequest");
             }
-            let taken = if request.cut || (takes_half && !is_last) {
-                request.body.len() / 2 / UNIT * UNIT
-            } else {
-                request.body.len()
+            let taken = match request.body.len() {
+                arrived if request.cut => arrived / UNIT * UNIT,
+                arrived if takes_half && !is_last => arrived / 2 / UNIT * UNIT,
+                arrived => arrived,
             };
             session.bytes.extend_from_slice(&request.body[..taken]);
         }

@@ -20,14 +20,14 @@ impl Query {
         rest.is_empty().then_some(query)
     }
 
-    pub fn matches(&self, file: &Stored) -> bool {
+    pub fn matches(&self, file: &Stored, is_trashed: bool) -> bool {
         match self {
-            Self::All(parts) => parts.iter().all(|part| part.matches(file)),
-            Self::Any(parts) => parts.iter().any(|part| part.matches(file)),
+            Self::All(parts) => parts.iter().all(|part| part.matches(file, is_trashed)),
+            Self::Any(parts) => parts.iter().any(|part| part.matches(file, is_trashed)),
             // Drive compares names without regard to case.
             Self::Name(name) => file.name.eq_ignore_ascii_case(name),
             Self::Parent(id) => file.parent == *id,
-            Self::Trashed(trashed) => !trashed,
+            Self::Trashed(trashed) => *trashed == is_trashed,
         }
     }
 }
