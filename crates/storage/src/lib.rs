@@ -20,6 +20,7 @@ mod environment;
 mod error;
 mod frames;
 mod gcs;
+mod gdrive;
 mod hash;
 mod http;
 mod key;
@@ -60,6 +61,10 @@ pub use content::{Content, FileContent, StoredContent};
 pub use environment::Environment;
 pub use error::{Error, Result};
 pub use gcs::gcs;
+pub use gdrive::{
+    Authorization, AuthorizationOptions, DriveEndpoints, DriveOptions, GoogleDrive, ImportedDrive,
+    OAuthClient, TokenFile, import_rclone_drive,
+};
 pub use hash::{HashingReader, HashingWriter, ObjectDigest};
 pub use http::HttpOptions;
 pub use key::Key;
