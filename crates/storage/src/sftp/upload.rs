@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use super::attributes::{Kind, whole_seconds};
 use super::connection::Connection;
 use super::failure::Failure;
-use super::features::Features;
+use super::features::IN_FLIGHT;
 use super::request::Request;
 use super::shared::Shared;
 use super::ticket::{Handle, Ticket};
@@ -89,7 +89,7 @@ impl SftpUpload {
     }
 
     fn piece_bytes(&self) -> usize {
-        self.connection().features.write_bytes.max(1) as usize
+        self.connection().features.write_bytes as usize
     }
 
     /// Takes bytes, and sends them when they are a piece.
@@ -107,7 +107,7 @@ impl SftpUpload {
         if self.piece.is_empty() {
             return Ok(());
         }
-        while self.sent.len() >= Features::in_flight(self.connection().features.write_bytes) {
+        while self.sent.len() >= IN_FLIGHT {
             self.settle_one()?;
         }
         let request = Request::write(self.handle.bytes(), self.offset, &self.piece);
@@ -153,7 +153,6 @@ impl SftpUpload {
             return Err(Failure::unfit(io::ErrorKind::Other, "a write to it failed before"));
         }
         self.finish()?;
-        directory::make(&self.shared, self.connection(), key.parent().as_ref())?;
         match self.place(key)? {
             Placed::New => {
                 self.begin_fsync()?.map_or(Ok(()), Ticket::done)?;
@@ -166,29 +165,36 @@ impl SftpUpload {
         }
     }
 
-    /// Step 3: the object gets its name.
+    /// Steps 2 and 3: the object gets its name.
     fn place(&mut self, key: &Key) -> Result<Placed, Failure> {
-        if self.connection().features.hard_links
-            && !self.connection().refuses_links.load(Ordering::Relaxed)
-        {
-            match self.link(key) {
-                Err(failure) if failure.is_missing() => {
-                    // Somebody removed the directory since it was seen.
-                    directory::forget(self.connection(), key.parent().as_ref());
-                    directory::make(&self.shared, self.connection(), key.parent().as_ref())?;
-                    return self.link(key);
-                }
-                // No hard links here, or no permission: the rename below tells which.
-                Err(Failure::Refused(_)) => {}
-                result => return result,
+        let parent = key.parent();
+        directory::make(&self.shared, self.connection(), parent.as_ref())?;
+        match self.link_or_rename(key) {
+            Err(failure) if failure.is_missing() => {
+                // Somebody removed the directory since it was seen.
+                directory::forget(self.connection(), parent.as_ref());
+                directory::make(&self.shared, self.connection(), parent.as_ref())?;
+                self.link_or_rename(key)
             }
-            let placed = self.rename(key)?;
-            if matches!(placed, Placed::New) {
-                self.connection().refuses_links.store(true, Ordering::Relaxed);
-            }
-            return Ok(placed);
+            placed => placed,
         }
-        self.rename(key)
+    }
+
+    fn link_or_rename(&mut self, key: &Key) -> Result<Placed, Failure> {
+        let connection = Arc::clone(self.connection());
+        if !connection.features.hard_links || connection.refuses_links.load(Ordering::Relaxed) {
+            return self.rename(key);
+        }
+        match self.link(key) {
+            Err(refused @ Failure::Refused(_)) if !refused.is_missing() => {}
+            result => return result,
+        }
+        // No hard links in this file system, or no permission: a rename tells which.
+        let placed = self.rename(key)?;
+        if matches!(placed, Placed::New) {
+            connection.refuses_links.store(true, Ordering::Relaxed);
+        }
+        Ok(placed)
     }
 
     fn link(&self, key: &Key) -> Result<Placed, Failure> {

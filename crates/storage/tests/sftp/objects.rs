@@ -210,6 +210,8 @@ fn of_creators_on_several_connections_one_wins() {
         });
         assert_eq!(wins, 1, "round {round}");
     }
+    // Then all that they sent is done.
+    drop(storages);
     assert_eq!(unfinished(&storage), 0);
 }
 
