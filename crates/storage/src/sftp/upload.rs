@@ -1,10 +1,11 @@
 //! An object being written to `tmp/`, and its publishing. The order of the steps is argued for in
 //! the module above.
 
+mod placing;
+
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use super::attributes::{Kind, whole_seconds};
@@ -17,6 +18,7 @@ use super::ticket::{Handle, Ticket};
 use super::{directory, space};
 use crate::key::TEMPORARY;
 use crate::{Error, Key, Result, Upload};
+use placing::Placed;
 
 struct SftpUpload {
     shared: Arc<Shared>,
@@ -76,11 +78,6 @@ fn random_name() -> io::Result<String> {
     let mut random = [0; 16];
     getrandom::fill(&mut random)?;
     Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-enum Placed {
-    New,
-    Taken,
 }
 
 impl SftpUpload {
@@ -163,74 +160,6 @@ impl SftpUpload {
                 Ok(Placed::Taken)
             }
         }
-    }
-
-    /// Steps 2 and 3: the object gets its name.
-    fn place(&mut self, key: &Key) -> Result<Placed, Failure> {
-        let parent = key.parent();
-        directory::make(&self.shared, self.connection(), parent.as_ref())?;
-        match self.link_or_rename(key) {
-            Err(failure) if failure.is_missing() => {
-                // Somebody removed the directory since it was seen.
-                directory::forget(self.connection(), parent.as_ref());
-                directory::make(&self.shared, self.connection(), parent.as_ref())?;
-                self.link_or_rename(key)
-            }
-            placed => placed,
-        }
-    }
-
-    fn link_or_rename(&mut self, key: &Key) -> Result<Placed, Failure> {
-        let connection = Arc::clone(self.connection());
-        if !connection.features.hard_links || connection.refuses_links.load(Ordering::Relaxed) {
-            return self.rename(key);
-        }
-        match self.link(key) {
-            Err(refused @ Failure::Refused(_)) if !refused.is_missing() => {}
-            result => return result,
-        }
-        // No hard links in this file system, or no permission: a rename tells which.
-        let placed = self.rename(key)?;
-        if matches!(placed, Placed::New) {
-            connection.refuses_links.store(true, Ordering::Relaxed);
-        }
-        Ok(placed)
-    }
-
-    fn link(&self, key: &Key) -> Result<Placed, Failure> {
-        let (from, to) = (self.shared.path(&self.name), self.shared.path(key.as_str()));
-        match self.connection().send(Request::hard_link(&from, &to))?.done() {
-            Ok(()) => Ok(Placed::New),
-            Err(refused) => self.settle(&to, refused),
-        }
-    }
-
-    /// The name is looked at before, for servers that would replace what has it.
-    fn rename(&mut self, key: &Key) -> Result<Placed, Failure> {
-        let (from, to) = (self.shared.path(&self.name), self.shared.path(key.as_str()));
-        if self.exists(&to)? {
-            return Ok(Placed::Taken);
-        }
-        match self.connection().send(Request::rename(&from, &to))?.done() {
-            Ok(()) => {
-                self.moved = true;
-                Ok(Placed::New)
-            }
-            Err(refused) => self.settle(&to, refused),
-        }
-    }
-
-    /// Of a name that is taken a server says no more than that it failed.
-    fn settle(&self, path: &str, refused: Failure) -> Result<Placed, Failure> {
-        match refused {
-            Failure::Refused(_) if self.exists(path)? => Ok(Placed::Taken),
-            refused => Err(refused),
-        }
-    }
-
-    fn exists(&self, path: &str) -> Result<bool, Failure> {
-        let found = self.connection().send(Request::lstat(path))?.attributes_if_any()?;
-        Ok(found.is_some())
     }
 
     /// Makes the object that has the name as durable as its own publisher will. What is no object,

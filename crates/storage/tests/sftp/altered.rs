@@ -109,7 +109,7 @@ fn without_hard_links_a_taken_name_is_refused() {
     }
 }
 
-fn assert_not_published(result: Result<()>) {
+fn assert_not_published(result: &Result<()>) {
     let Err(Error::Storage { operation: "publish", .. }) = result else { panic!("{result:?}") };
 }
 
@@ -121,7 +121,7 @@ fn an_object_that_cannot_be_synced_is_not_visible() {
     let directory = tempfile::tempdir().unwrap();
     let gate = failing_to_sync(|_| true);
     let storage = SftpStorage::create(&address(directory.path()), &gate.options()).unwrap();
-    assert_not_published(storage.put(&key("object"), b"x"));
+    assert_not_published(&storage.put(&key("object"), b"x"));
     assert_eq!(storage.list(None).unwrap(), []);
 }
 
@@ -134,8 +134,8 @@ fn a_name_that_cannot_be_synced_is_not_told_to_be_there() {
     let directory = tempfile::tempdir().unwrap();
     let gate = failing_to_sync(|number| number % 2 == 1);
     let storage = SftpStorage::create(&address(directory.path()), &gate.options()).unwrap();
-    assert_not_published(storage.put(&key("object"), b"x"));
+    assert_not_published(&storage.put(&key("object"), b"x"));
     // Another process may have been told of it.
     assert_eq!(read(&storage, "object"), b"x");
-    assert_not_published(storage.put(&key("object"), b"x"));
+    assert_not_published(&storage.put(&key("object"), b"x"));
 }

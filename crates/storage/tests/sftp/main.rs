@@ -6,6 +6,7 @@
 mod altered;
 mod connecting;
 mod disk;
+mod ending;
 mod faults;
 mod gate;
 mod hostile;
