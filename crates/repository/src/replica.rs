@@ -221,6 +221,10 @@ impl Storage for ReplicaStorage {
         self.inner.location()
     }
 
+    fn time_precision(&self) -> Duration {
+        self.inner.time_precision()
+    }
+
     fn begin(&self) -> Stored<Box<dyn Upload>> {
         Err(self.read_only("write", "an object"))
     }

@@ -11,14 +11,9 @@ use crate::{Child, Entry, Error, Key, Storage};
 
 /// Runs all properties, each on a storage of its own from `make`, which must be empty.
 pub fn run(make: &dyn Fn() -> Arc<dyn Storage>) {
-    run_with_times(make, Duration::from_millis(1));
-}
-
-/// Runs all properties on storages that round times down to a `precision`.
-pub fn run_with_times(make: &dyn Fn() -> Arc<dyn Storage>, precision: Duration) {
-    a_given_time_is_kept(&make(), precision);
-    let properties: [fn(&Arc<dyn Storage>); 15] = [
+    let properties: [fn(&Arc<dyn Storage>); 16] = [
         an_object_reads_as_written,
+        a_given_time_is_kept,
         a_taken_key_is_refused,
         nothing_is_visible_before_publish,
         a_dropped_upload_leaves_nothing,
@@ -73,12 +68,14 @@ pub fn an_object_reads_as_written(storage: &Arc<dyn Storage>) {
     assert!((now - minute..now + minute).contains(&entry.modified), "{:?}", entry.modified);
 }
 
-/// Whatever was written after it was given.
-pub fn a_given_time_is_kept(storage: &Arc<dyn Storage>, precision: Duration) {
+/// To the millisecond or what the storage says, and whatever was written after it was given.
+pub fn a_given_time_is_kept(storage: &Arc<dyn Storage>) {
+    let precision = storage.time_precision();
+    assert!(precision <= Duration::from_secs(1), "{precision:?}");
     let since = Duration::from_millis(1_795_229_340_123);
     let given = SystemTime::UNIX_EPOCH + since;
     let excess = since.as_nanos() % precision.as_nanos().max(1);
-    let kept = given - Duration::from_nanos(u64::try_from(excess).expect("below a century"));
+    let kept = given - Duration::from_nanos(u64::try_from(excess).expect("below a second"));
     let mut upload = storage.begin().expect("begin");
     upload.set_modified(given);
     upload.write_all(&[7; 300_000]).expect("write");

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::io::{Read, Write};
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::{Error, Key, Result};
 
@@ -48,6 +48,12 @@ pub trait Storage: Send + Sync + Debug {
     /// Where the objects are, for messages; without secrets.
     fn location(&self) -> String;
 
+    /// What it rounds down to whatever time an object is given: a millisecond, or less, if it does
+    /// not say otherwise.
+    fn time_precision(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+
     /// Begins an object. Its name is given at the end, see [`Upload::publish`].
     fn begin(&self) -> Result<Box<dyn Upload>>;
 
@@ -89,9 +95,10 @@ pub trait Storage: Send + Sync + Debug {
 ///
 /// Errors of its [`Write`] carry an [`Error`]; after one of them it can no longer be published.
 pub trait Upload: Write + Send {
-    /// Gives the object another time than that of its publishing, exact to the millisecond, for
-    /// listings of ours and of others that read the same store. Called before the first byte, because
-    /// some stores take what they keep beside an object at its beginning.
+    /// Gives the object another time than that of its publishing, exact to the
+    /// [`Storage::time_precision`], for listings of ours and of others that read the same store.
+    /// Called before the first byte, because some stores take what they keep beside an object at its
+    /// beginning.
     fn set_modified(&mut self, modified: SystemTime);
 
     /// Gives the object its name. Before, nothing of it is visible; when this returns `Ok`, all of
@@ -105,6 +112,10 @@ pub trait Upload: Write + Send {
 impl<S: Storage + ?Sized> Storage for Arc<S> {
     fn location(&self) -> String {
         (**self).location()
+    }
+
+    fn time_precision(&self) -> Duration {
+        (**self).time_precision()
     }
 
     fn begin(&self) -> Result<Box<dyn Upload>> {

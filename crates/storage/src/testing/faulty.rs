@@ -1,7 +1,7 @@
 use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::{Child, Entry, Error, Key, Result, Storage, Upload};
 
@@ -135,6 +135,10 @@ impl Record {
 impl<S: Storage> Storage for Faulty<S> {
     fn location(&self) -> String {
         self.inner.location()
+    }
+
+    fn time_precision(&self) -> Duration {
+        self.inner.time_precision()
     }
 
     fn begin(&self) -> Result<Box<dyn Upload>> {

@@ -1,7 +1,7 @@
 use std::io::{self, Read, Write};
 use std::ops::{Deref, Range};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::{Child, Entry, Key, Result, Storage, Upload};
 
@@ -74,6 +74,10 @@ impl<M: Meddle> std::fmt::Debug for Meddling<M> {
 impl<M: Meddle> Storage for Meddling<M> {
     fn location(&self) -> String {
         self.0.inner().location()
+    }
+
+    fn time_precision(&self) -> Duration {
+        self.0.inner().time_precision()
     }
 
     fn begin(&self) -> Result<Box<dyn Upload>> {
