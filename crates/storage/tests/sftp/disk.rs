@@ -73,6 +73,8 @@ fn a_read_only_disk() {
     let Some(disk) = SmallDisk::mount(directory.path()) else { return };
     let storage = SftpStorage::create(&address(&disk.path), &options(&[])).unwrap();
     storage.put(&key("object"), b"x").unwrap();
+    // What is answered after this was done before: nothing is open any more.
+    assert_eq!(storage.list(None).unwrap().len(), 1);
     assert!(run("mount", &["-o", "remount,ro"], &disk.path));
     let failures = [
         storage.put(&key("another"), b"x").unwrap_err(),

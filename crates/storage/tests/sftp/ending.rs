@@ -3,10 +3,12 @@
 use std::fs;
 use std::io::Read;
 use std::path::Path;
+use std::process::Command;
+use std::thread;
 
 use lifeboat_storage::{SftpOptions, Storage};
 
-use crate::server::{have, key};
+use crate::server::{have, key, output};
 use crate::subsystem::{SERVER, create_with};
 
 /// A process that is gone, waited for included, has no directory there.
@@ -49,14 +51,14 @@ fn a_program_that_does_not_end_is_killed() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let pid = directory.path().join("pid");
-    let script = format!("trap '' TERM; {SERVER}; sleep 1000 & echo $! > {}; wait", pid.display());
+    let alive = directory.path().join("alive");
+    output(Command::new("mkfifo").arg(&alive));
+    let script = format!("trap '' TERM; {SERVER}; sleep infinity 3> {} & wait", alive.display());
     let command = Some(vec!["sh".into(), "-c".into(), script.into()]);
     let options = SftpOptions { command, ..SftpOptions::default() };
     let Some((_directory, storage)) = create_with(&options) else { return };
+    // The pipe is at its end when the last who has it open is gone.
+    let until_gone = thread::spawn(move || fs::read(alive).unwrap());
     drop(storage);
-    let pid = fs::read_to_string(pid).unwrap();
-    let command = fs::read_to_string(Path::new("/proc").join(pid.trim()).join("stat"));
-    // Killed; whoever adopts orphans may not have waited for it yet.
-    assert!(command.is_err() || command.unwrap().contains(") Z "));
+    assert_eq!(until_gone.join().unwrap(), b"");
 }
