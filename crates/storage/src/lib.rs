@@ -5,7 +5,7 @@
 //! [`SftpStorage`] in one of a server, [`MemoryStorage`] in memory for tests.
 //!
 //! Sealing is zstd, then age, both standard: `age -d -i identity object | zstd -d` reads every
-//! object without this crate. [`SealWriter`] and [`unseal`] are the streaming forms, [`seal_bytes`]
+//! object without this crate. [`SealWriter`] and [`unseal()`] are the streaming forms, [`seal_bytes`]
 //! and [`unseal_bytes`] those for small documents.
 //!
 //! This crate knows no format above the object.

@@ -38,7 +38,7 @@
 //! between the two; they could as well change what is there. Names that are no keys, links, and
 //! what is neither file nor directory are foreign: not listed, not read, not removed.
 //!
-//! Times are whole seconds in version 3, rounded down ([`SftpStorage::TIME_PRECISION`]).
+//! Times are whole seconds in version 3, rounded down.
 //!
 //! A process that is killed leaves its file in `tmp/`, where no listing looks.
 //! [`SftpStorage::sweep`] removes it by its age, since SFTP has no locks.
@@ -110,9 +110,6 @@ pub struct SftpCapabilities {
 }
 
 impl SftpStorage {
-    /// What times of objects are rounded down to.
-    pub const TIME_PRECISION: Duration = Duration::from_secs(1);
-
     /// The storage in a directory, which must exist; nothing is made.
     ///
     /// Fails with an [`Error::Storage`] whose source is [`std::io::ErrorKind::NotFound`] if there is no

@@ -132,9 +132,9 @@ pub trait Storage: Send + Sync + Debug {
 ///
 /// Errors of its [`Write`] carry an [`Error`](crate::Error); after one of them it can no longer be published.
 pub trait Upload: Write + Send {
-    /// Gives the object another time than that of its publishing, exact to the millisecond, for
-    /// listings of ours and of others that read the same store. Called before the first byte, because
-    /// some stores take what they keep beside an object at its beginning.
+    /// Gives the object another time than that of its publishing, for listings of ours and of others that read
+    /// the same store: exact to the millisecond where the store keeps times so exactly. Called before the first
+    /// byte, because some stores take what they keep beside an object at its beginning.
     fn set_modified(&mut self, modified: SystemTime);
 
     /// Gives the object its name. Before, nothing of it is visible; when this returns `Ok`, all of

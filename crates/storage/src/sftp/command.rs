@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use super::address::SftpAddress;
 use super::options::SftpOptions;
@@ -34,8 +35,8 @@ fn ssh(address: &SftpAddress, options: &SftpOptions) -> Result<Vec<OsString>, No
         "BatchMode=yes".to_owned(),
         // What ssh says decides the remedy, so it may not be told to be quiet.
         "LogLevel=INFO".to_owned(),
-        format!("ConnectTimeout={}", options.connect_timeout.as_secs().max(1)),
-        format!("ServerAliveInterval={}", options.keep_alive.as_secs().max(1)),
+        format!("ConnectTimeout={}", seconds(options.connect_timeout)),
+        format!("ServerAliveInterval={}", seconds(options.keep_alive)),
         format!("ServerAliveCountMax={KEEP_ALIVE_COUNT}"),
         // As sftp(1): what a user has set up for sessions is nothing for a backup.
         "ForwardX11=no".to_owned(),
@@ -63,6 +64,11 @@ fn ssh(address: &SftpAddress, options: &SftpOptions) -> Result<Vec<OsString>, No
     }
     arguments.extend(["-s", "--", address.host(), "sftp"].map(OsString::from));
     Ok(arguments)
+}
+
+/// As ssh takes it: 0 would be without a limit.
+fn seconds(duration: Duration) -> u64 {
+    duration.as_secs().clamp(1, 24 * 60 * 60)
 }
 
 /// A path as a value of ssh's configuration, which expands `%` and cuts at spaces.

@@ -58,8 +58,10 @@ impl Connection {
             host: address.login(),
             input: Mutex::new(Some(input)),
         });
-        let timeouts =
-            Timeouts { greeting: options.connect_timeout * 2, answer: options.answer_timeout };
+        let timeouts = Timeouts {
+            greeting: options.connect_timeout.saturating_mul(2),
+            answer: options.answer_timeout,
+        };
         let (greeted, greeting) = sync_channel(1);
         let ended = start_receiver(&link, output, greeted, timeouts)?;
         link.send(&request::greeting());

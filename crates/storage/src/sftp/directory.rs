@@ -1,8 +1,8 @@
 //! What lies under a key, and the directories that lead to it.
 
+use std::collections::HashSet;
 use std::io;
-use std::sync::Arc;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use super::attributes::{Attributes, Kind};
 use super::connection::Connection;
@@ -24,18 +24,17 @@ pub(super) fn look_up(
     let root = connection.send(Request::stat(shared.root()))?;
     let mut below = Vec::new();
     for path in key.into_iter().flat_map(prefixes) {
-        below.push(connection.send(Request::lstat(&shared.path(path)))?);
+        below.push((path, connection.send(Request::lstat(&shared.path(path)))?));
     }
     let mut found = root.attributes()?;
-    if kind(&found, shared.root())? != Kind::Directory {
-        return Err(Failure::unfit(io::ErrorKind::NotADirectory, "it is no directory"));
-    }
-    for (depth, ticket) in below.into_iter().enumerate() {
-        let above_is_directory = depth == 0 || kind(&found, "a directory")? == Kind::Directory;
-        found = match ticket.attributes_if_any()? {
-            Some(attributes) if above_is_directory => attributes,
-            _ => return Ok(None),
-        };
+    require_directory(&found, shared.root())?;
+    let mut above = shared.root();
+    for (path, ticket) in below {
+        if kind(&found, above)? != Kind::Directory {
+            return Ok(None);
+        }
+        let Some(attributes) = ticket.attributes_if_any()? else { return Ok(None) };
+        (above, found) = (path, attributes);
     }
     Ok(Some(found))
 }
@@ -102,10 +101,7 @@ pub(super) fn forget(connection: &Connection, directory: Option<&Key>) {
     }
 }
 
-fn known<T>(
-    connection: &Connection,
-    act: impl FnOnce(&mut std::collections::HashSet<Key>) -> T,
-) -> T {
+fn known<T>(connection: &Connection, act: impl FnOnce(&mut HashSet<Key>) -> T) -> T {
     act(&mut connection.directories.lock().unwrap_or_else(PoisonError::into_inner))
 }
 

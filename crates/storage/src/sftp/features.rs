@@ -7,12 +7,12 @@ pub(super) const HARD_LINK: &str = "hardlink@openssh.com";
 pub(super) const FILE_SYSTEM: &str = "statvfs@openssh.com";
 pub(super) const LIMITS: &str = "limits@openssh.com";
 
-/// What every server takes in one request.
+/// Bytes of one request to read or write. Every server takes them; more gain nothing, since ssh
+/// cuts all into packets of that size.
 const PIECE_BYTES: u32 = 32 << 10;
-/// More than this gains nothing: below, ssh cuts all into packets of 32 KiB.
-const MAX_PIECE_BYTES: u32 = 128 << 10;
-/// What OpenSSH's channels have in flight, so more would only wait here.
-const WINDOW_BYTES: u32 = 2 << 20;
+/// Such requests that one reader or upload has under way. Together they are the 2 MiB that a channel
+/// of OpenSSH has in flight, so more would only wait here.
+pub(super) const IN_FLIGHT: usize = 64;
 
 /// What a server can do.
 #[derive(Clone, Copy, Debug)]
@@ -48,19 +48,11 @@ impl Features {
         self.write_bytes = piece(cursor.long()?);
         Ok(())
     }
-
-    /// Requests of this size that one reader or upload has under way.
-    pub(super) fn in_flight(piece_bytes: u32) -> usize {
-        (WINDOW_BYTES / piece_bytes.max(PIECE_BYTES)) as usize
-    }
 }
 
 fn piece(limit: u64) -> u32 {
-    match u32::try_from(limit) {
-        Ok(0) => PIECE_BYTES,
-        Ok(limit) => limit.min(MAX_PIECE_BYTES),
-        Err(_) => MAX_PIECE_BYTES,
-    }
+    let limit = u32::try_from(limit).unwrap_or(PIECE_BYTES);
+    if limit == 0 { PIECE_BYTES } else { limit.min(PIECE_BYTES) }
 }
 
 /// Bytes that a file system has free for users, and whether it may be written.
@@ -93,13 +85,10 @@ mod tests {
             (0, PIECE_BYTES),
             (1, 1),
             (4096, 4096),
-            (261_120, MAX_PIECE_BYTES),
-            (u64::MAX, MAX_PIECE_BYTES),
+            (261_120, PIECE_BYTES),
+            (u64::MAX, PIECE_BYTES),
         ] {
             assert_eq!(piece(limit), expected);
-        }
-        for bytes in [1, PIECE_BYTES, MAX_PIECE_BYTES] {
-            assert!((1..=64).contains(&Features::in_flight(bytes)));
         }
     }
 

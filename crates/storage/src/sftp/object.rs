@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::connection::Connection;
 use super::directory;
 use super::failure::Failure;
-use super::features::Features;
+use super::features::IN_FLIGHT;
 use super::request::Request;
 use super::shared::Shared;
 use super::ticket::{Handle, Ticket};
@@ -81,7 +81,7 @@ impl ObjectReader {
     fn ask(&mut self) -> Result<(), Failure> {
         let connection = self.handle.connection();
         let piece = connection.features.read_bytes;
-        while self.asked.len() < Features::in_flight(piece) && self.next < self.end() {
+        while self.asked.len() < IN_FLIGHT && self.next < self.end() {
             let bytes = u32::try_from(self.end() - self.next).unwrap_or(u32::MAX).min(piece);
             let offset = self.next;
             let ticket = connection.send(Request::read(self.handle.bytes(), offset, bytes))?;

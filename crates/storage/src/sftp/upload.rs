@@ -1,22 +1,24 @@
 //! An object being written to `tmp/`, and its publishing. The order of the steps is argued for in
 //! the module above.
 
+mod placing;
+
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use super::attributes::{Kind, whole_seconds};
 use super::connection::Connection;
 use super::failure::Failure;
-use super::features::Features;
+use super::features::IN_FLIGHT;
 use super::request::Request;
 use super::shared::Shared;
 use super::ticket::{Handle, Ticket};
 use super::{directory, space};
 use crate::key::TEMPORARY;
 use crate::{Error, Key, Result, Upload};
+use placing::Placed;
 
 struct SftpUpload {
     shared: Arc<Shared>,
@@ -78,18 +80,13 @@ fn random_name() -> io::Result<String> {
     Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-enum Placed {
-    New,
-    Taken,
-}
-
 impl SftpUpload {
     fn connection(&self) -> &Arc<Connection> {
         self.handle.connection()
     }
 
     fn piece_bytes(&self) -> usize {
-        self.connection().features.write_bytes.max(1) as usize
+        self.connection().features.write_bytes as usize
     }
 
     /// Takes bytes, and sends them when they are a piece.
@@ -107,7 +104,7 @@ impl SftpUpload {
         if self.piece.is_empty() {
             return Ok(());
         }
-        while self.sent.len() >= Features::in_flight(self.connection().features.write_bytes) {
+        while self.sent.len() >= IN_FLIGHT {
             self.settle_one()?;
         }
         let request = Request::write(self.handle.bytes(), self.offset, &self.piece);
@@ -153,7 +150,6 @@ impl SftpUpload {
             return Err(Failure::unfit(io::ErrorKind::Other, "a write to it failed before"));
         }
         self.finish()?;
-        directory::make(&self.shared, self.connection(), key.parent().as_ref())?;
         match self.place(key)? {
             Placed::New => {
                 self.begin_fsync()?.map_or(Ok(()), Ticket::done)?;
@@ -164,67 +160,6 @@ impl SftpUpload {
                 Ok(Placed::Taken)
             }
         }
-    }
-
-    /// Step 3: the object gets its name.
-    fn place(&mut self, key: &Key) -> Result<Placed, Failure> {
-        if self.connection().features.hard_links
-            && !self.connection().refuses_links.load(Ordering::Relaxed)
-        {
-            match self.link(key) {
-                Err(failure) if failure.is_missing() => {
-                    // Somebody removed the directory since it was seen.
-                    directory::forget(self.connection(), key.parent().as_ref());
-                    directory::make(&self.shared, self.connection(), key.parent().as_ref())?;
-                    return self.link(key);
-                }
-                // No hard links here, or no permission: the rename below tells which.
-                Err(Failure::Refused(_)) => {}
-                result => return result,
-            }
-            let placed = self.rename(key)?;
-            if matches!(placed, Placed::New) {
-                self.connection().refuses_links.store(true, Ordering::Relaxed);
-            }
-            return Ok(placed);
-        }
-        self.rename(key)
-    }
-
-    fn link(&self, key: &Key) -> Result<Placed, Failure> {
-        let (from, to) = (self.shared.path(&self.name), self.shared.path(key.as_str()));
-        match self.connection().send(Request::hard_link(&from, &to))?.done() {
-            Ok(()) => Ok(Placed::New),
-            Err(refused) => self.settle(&to, refused),
-        }
-    }
-
-    /// The name is looked at before, for servers that would replace what has it.
-    fn rename(&mut self, key: &Key) -> Result<Placed, Failure> {
-        let (from, to) = (self.shared.path(&self.name), self.shared.path(key.as_str()));
-        if self.exists(&to)? {
-            return Ok(Placed::Taken);
-        }
-        match self.connection().send(Request::rename(&from, &to))?.done() {
-            Ok(()) => {
-                self.moved = true;
-                Ok(Placed::New)
-            }
-            Err(refused) => self.settle(&to, refused),
-        }
-    }
-
-    /// Of a name that is taken a server says no more than that it failed.
-    fn settle(&self, path: &str, refused: Failure) -> Result<Placed, Failure> {
-        match refused {
-            Failure::Refused(_) if self.exists(path)? => Ok(Placed::Taken),
-            refused => Err(refused),
-        }
-    }
-
-    fn exists(&self, path: &str) -> Result<bool, Failure> {
-        let found = self.connection().send(Request::lstat(path))?.attributes_if_any()?;
-        Ok(found.is_some())
     }
 
     /// Makes the object that has the name as durable as its own publisher will. What is no object,

@@ -17,23 +17,23 @@ struct SmallDisk {
 impl SmallDisk {
     /// `None` where nothing may be mounted.
     fn mount(path: &Path) -> Option<Self> {
-        let disk = Self { path: path.to_owned() };
-        if is_root() && disk.run("mount", &["-t", "tmpfs", "-o", "size=4m", "lifeboat-test"]) {
-            return Some(disk);
+        let mount = ["-t", "tmpfs", "-o", "size=4m", "lifeboat-test"];
+        if is_root() && run("mount", &mount, path) {
+            return Some(Self { path: path.to_owned() });
         }
         println!("skipped: nothing can be mounted here");
         None
     }
+}
 
-    fn run(&self, program: &str, arguments: &[&str]) -> bool {
-        let status = Command::new(program).args(arguments).arg(&self.path).status();
-        status.is_ok_and(|status| status.success())
-    }
+fn run(program: &str, arguments: &[&str], path: &Path) -> bool {
+    let status = Command::new(program).args(arguments).arg(path).status();
+    status.is_ok_and(|status| status.success())
 }
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        self.run("umount", &["--lazy"]);
+        run("umount", &["--lazy"], &self.path);
     }
 }
 
@@ -73,7 +73,9 @@ fn a_read_only_disk() {
     let Some(disk) = SmallDisk::mount(directory.path()) else { return };
     let storage = SftpStorage::create(&address(&disk.path), &options(&[])).unwrap();
     storage.put(&key("object"), b"x").unwrap();
-    assert!(disk.run("mount", &["-o", "remount,ro"]));
+    // What is answered after this was done before: nothing is open any more.
+    assert_eq!(storage.list(None).unwrap().len(), 1);
+    assert!(run("mount", &["-o", "remount,ro"], &disk.path));
     let failures = [
         storage.put(&key("another"), b"x").unwrap_err(),
         storage.remove(&key("object")).unwrap_err(),

@@ -22,6 +22,7 @@ const CONNECT: &str = r#"
 "#;
 
 /// Takes connections of a storage whose command is [`Gate::options`], each on a thread of its own.
+/// Dropped, it waits until they are served.
 pub(crate) struct Gate {
     directory: tempfile::TempDir,
     listener: Option<JoinHandle<()>>,
@@ -38,17 +39,19 @@ impl Gate {
         let connections = File::options().read(true).write(true).open(&connect).unwrap();
         let serve = Arc::new(serve);
         let listen = move || {
+            let mut threads = Vec::new();
             for (number, line) in BufReader::new(connections).lines().enumerate() {
                 let pipes = PathBuf::from(line.unwrap());
                 if pipes.as_os_str().is_empty() {
-                    return;
+                    break;
                 }
                 let serve = Arc::clone(&serve);
-                thread::spawn(move || {
+                threads.push(thread::spawn(move || {
                     let answers = File::options().write(true).open(pipes.join("answers")).unwrap();
                     serve(number, File::open(pipes.join("requests")).unwrap(), answers);
-                });
+                }));
             }
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
         };
         Self { directory, listener: Some(thread::spawn(listen)) }
     }
@@ -82,7 +85,8 @@ impl Drop for Gate {
     fn drop(&mut self) {
         fs::write(self.directory.path().join("connect"), "\n").unwrap();
         if let Some(listener) = self.listener.take() {
-            let _ = listener.join();
+            let served = listener.join();
+            assert!(served.is_ok() || thread::panicking(), "serving failed");
         }
     }
 }

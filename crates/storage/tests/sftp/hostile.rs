@@ -1,7 +1,9 @@
 //! Servers that do not keep to the protocol: errors, and neither panics nor waits without end.
 
 use std::io::{Read, Write};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvError, channel};
 use std::time::Duration;
 
 use lifeboat_storage::{
@@ -99,7 +101,9 @@ fn silence() {
 /// It takes an object's first requests and then nothing more, so that all pipes are full.
 #[test]
 fn a_server_that_stops_taking() {
-    let gate = Gate::new(|_, mut requests, mut answers| {
+    let (done, until_done) = channel();
+    let until_done = Mutex::new(until_done);
+    let gate = Gate::new(move |_, mut requests, mut answers| {
         let _ = packet(&mut requests);
         let _ = answers.write_all(&greeting(&[]));
         while let Ok(packet) = packet(&mut requests) {
@@ -107,17 +111,18 @@ fn a_server_that_stops_taking() {
             let answer = match request.kind {
                 3 => request.answer(102, &string(b"handle")),
                 17 => request.answer(105, DIRECTORY),
-                // Gone when the program is killed.
                 _ => break,
             };
             let _ = answers.write_all(&answer);
         }
-        std::thread::park_timeout(Duration::from_secs(5));
+        let _: std::result::Result<(), RecvError> = until_done.lock().unwrap().recv();
     });
-    let options = SftpOptions { answer_timeout: Duration::from_millis(200), ..gate.options() };
-    let mut upload = open(&options).unwrap().begin().unwrap();
+    let options = SftpOptions { answer_timeout: Duration::from_secs(1), ..gate.options() };
+    let storage = open(&options).unwrap();
+    let mut upload = storage.begin().unwrap();
     let error: Error = upload.write_all(&vec![7; 8 << 20]).unwrap_err().downcast().unwrap();
     assert_eq!(SftpProblem::of(&error), Some(SftpProblem::TimedOut), "{error:?}");
+    drop(done);
 }
 
 /// A directory of which the server says what it likes.

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "says which test was skipped")]
 
+mod altered;
 mod connecting;
-mod cut;
 mod disk;
+mod ending;
+mod faults;
 mod gate;
 mod hostile;
 mod lost;
