@@ -1,5 +1,6 @@
 //! The command line.
 
+mod auth;
 mod copy;
 mod find;
 mod follow;
@@ -13,8 +14,9 @@ mod undelete;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use lifeboat::{Age, BackupType, KeepRules, Limit, Subset};
+use lifeboat::{Age, BackupType, Interval, KeepRules, Limit, Subset};
 
+pub(crate) use auth::{AuthCommand, GdriveArguments};
 pub(crate) use copy::CopyArguments;
 pub(crate) use find::{DiffArguments, FindArguments};
 pub(crate) use follow::FollowArguments;
@@ -33,7 +35,7 @@ pub(crate) use undelete::UndeleteArguments;
 #[command(name = "lifeboat", version, propagate_version = true, max_term_width = 100)]
 #[command(
     after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 3 partial, 10 no repository, 11 locked,\n\
-    12 wrong password, 22 a source is corrupt, 130 interrupted."
+    12 wrong password, 21 an objective is missed, 22 a source is corrupt, 130 interrupted."
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -42,10 +44,22 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct StatusArguments {
+    /// Show the newest backup of every host, of the repository or of all repositories directly below its URL;
+    /// needs no password
+    #[arg(long)]
+    pub(crate) all_hosts: bool,
+    /// With --all-hosts: count a host whose newest backup is older as late (exit code 21): 26h, 2d
+    #[arg(long, value_name = "AGE", requires = "all_hosts")]
+    pub(crate) max_age: Option<Interval>,
+}
+
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Repository: a path, or a name of the configuration [env: LIFEBOAT_REPOSITORY]
+    /// Repository: a path, a URL (s3:, gcs:, b2:, azblob:, sftp:, webdavs:, gdrive:, rclone:), or a name of the
+    /// configuration [env: LIFEBOAT_REPOSITORY]
     #[arg(short, long, global = true, value_name = "URL")]
     pub(crate) repository: Option<String>,
     /// File whose first line is the password [env: LIFEBOAT_PASSWORD_FILE]
@@ -119,7 +133,7 @@ pub(crate) enum Command {
     #[command(alias = "sync")]
     Replicate(ReplicateArguments),
     /// Show how far every database is protected, and where
-    Status,
+    Status(StatusArguments),
     /// Keep a copy of a database that follows the repository
     ///
     /// It can be read all the time, and always is a state that was captured. Nobody else may write to
@@ -183,6 +197,11 @@ pub(crate) enum Command {
     Key {
         #[command(subcommand)]
         command: KeyCommand,
+    },
+    /// Get the permission to use a store that asks its owner for it
+    Auth {
+        #[command(subcommand)]
+        command: AuthCommand,
     },
     /// Show the configuration
     Config {

@@ -1,5 +1,6 @@
 //! The commands: each asks the application and shows what it answers.
 
+mod auth;
 mod backup;
 pub(crate) mod backups;
 mod check;
@@ -85,9 +86,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Error> {
         Command::Check(arguments) => check::run(&session, arguments),
         Command::Unlock(arguments) => unlock::run(&session, arguments),
         Command::Replicate(arguments) => replicate::run(&session, arguments),
-        Command::Status => status::run(&session),
+        Command::Status(arguments) => status::run(&session, arguments),
         Command::Stats => stats::run(&session),
         Command::Key { command } => key::run(&session, command),
+        Command::Auth { command } => auth::run(&session, command),
         Command::Config { command: ConfigCommand::Show } => config::show(&session),
         Command::Completions { .. } | Command::Doctor(_) => Ok(Exit::Ok),
     }

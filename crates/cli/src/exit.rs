@@ -17,6 +17,7 @@ pub(crate) enum Exit {
     NoRepository = 10,
     Locked = 11,
     WrongPassword = 12,
+    Missed = 21,
     CorruptSource = 22,
     Interrupted = 130,
 }

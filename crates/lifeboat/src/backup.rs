@@ -55,6 +55,8 @@ pub struct BackupReport {
     pub failures: Vec<SourceReport>,
     /// Where it lies.
     pub location: String,
+    /// Where its owner sees that in a browser, if there is such a place.
+    pub link: Option<String>,
     /// Whether it was restored and compared.
     pub verified: bool,
     /// How it was found out what changed in each of the databases.
@@ -181,9 +183,9 @@ fn make(
     drop(held);
     let location = opened.repository().location();
     let name = manifest.name(opened.repository().form())?;
-    let verified = false;
+    let (verified, link) = (false, opened.link());
     let mut report =
-        BackupReport { name, manifest, failures, location, verified, changed_by, skipped };
+        BackupReport { name, manifest, failures, location, link, verified, changed_by, skipped };
     progress.event(&BackupEvent::Completed { report: &report });
     if request.verify {
         verify(opened, &report.manifest, progress)?;

@@ -341,6 +341,7 @@ impl Config {
                 problem,
             })?;
         }
+        take_s3(&mut table).map_err(|problem| ConfigProblem { line: None, problem })?;
         let config: Self = table.try_into().map_err(|error: toml::de::Error| ConfigProblem {
             line: place(),
             problem: error.message().to_owned(),
@@ -348,6 +349,29 @@ impl Config {
         let unsound = |problem| ConfigProblem { line: None, problem };
         config.require_sound().map_err(unsound)?;
         Ok(config)
+    }
+}
+
+/// Makes the repository `s3` of a table `[s3]`, which names a bucket in place of a URL.
+fn take_s3(table: &mut toml::Table) -> Result<(), String> {
+    let Some(s3) = table.remove("s3") else { return Ok(()) };
+    let toml::Value::Table(mut s3) = s3 else { return Err("`s3` must be a table".to_owned()) };
+    let mut text = |key: &str| match s3.remove(key) {
+        None => Ok(String::new()),
+        Some(toml::Value::String(text)) => Ok(text.trim_matches('/').to_owned()),
+        Some(_) => Err(format!("`s3.{key}` must be a text")),
+    };
+    let (bucket, prefix) = (text("bucket")?, text("prefix")?);
+    if bucket.is_empty() {
+        return Err("[s3] names no bucket".to_owned());
+    }
+    let url = format!("s3://{bucket}/{prefix}").trim_end_matches('/').to_owned();
+    s3.insert("url".to_owned(), url.into());
+    let repositories = table.entry("repository").or_insert_with(|| toml::Table::new().into());
+    match repositories.as_table_mut().map(|all| all.insert("s3".to_owned(), s3.into())) {
+        Some(None) => Ok(()),
+        Some(Some(_)) => Err("[s3] and [repository.s3]: one of both".to_owned()),
+        None => Err("`repository` must be a table".to_owned()),
     }
 }
 
@@ -414,6 +438,34 @@ mod tests {
         );
         let text = toml::to_string(&config).unwrap();
         assert_eq!(parse(&text).unwrap(), config, "{text}");
+    }
+
+    #[test]
+    fn reads_how_stores_are_reached() {
+        let text = "[s3]\nbucket = 'pisovereign-backups'\nregion = 'eu-central-1'\nprefix = '/pi4/'\n\
+             endpoint = 'https://s3.example'\nsecret-key = 'hidden'\naccess-key = 'id'\n\
+             object-lock = { mode = 'compliance', days = 30 }\n[repository.pi5]\nappend-only = true\n\
+             url = 'sftp://pi@pi5/backups'\nupload-limit = '08:00,512K 23:00,off'\n[database.main]\npath = '/a.db'\n";
+        let config = parse(text).unwrap();
+        let s3 = &config.repositories["s3"];
+        assert_eq!(s3.url, "s3://pisovereign-backups/pi4");
+        assert_eq!(s3.store.region.as_deref(), Some("eu-central-1"));
+        assert_eq!(s3.store.secret_key.as_ref().unwrap().expose(), "hidden");
+        assert_eq!(s3.store.object_lock.unwrap().days, 30);
+        assert!(config.repositories["pi5"].append_only && !s3.append_only);
+        let shown = format!("{config:?}{}", toml::to_string(&config).unwrap());
+        assert!(!shown.contains("hidden") && shown.contains("512K"), "{shown}");
+        for (wrong, problem) in [
+            ("[s3]\nregion = 'x'\n", "no bucket"),
+            ("[s3]\nbukket = 'x'\n", "did you mean `bucket`"),
+            ("[s3]\nbucket = 'x'\n[repository.s3]\nurl = '/x'\n", "one of both"),
+            ("[repository.a]\nurl = '/x'\nupload-limit = 'fast'\n", "expected a rate"),
+            ("[repository.a]\nurl = '/x'\nregio = 'x'\n", "did you mean `region`"),
+            ("[repository.a]\nregion = 'x'\n", "missing field `url`"),
+        ] {
+            let found = parse(wrong).unwrap_err().problem;
+            assert!(found.contains(problem), "{wrong}: {found}");
+        }
     }
 
     #[test]

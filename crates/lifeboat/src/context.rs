@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifeboat_repository::{KeepRules, Ladder};
+use lifeboat_repository::Ladder;
 use lifeboat_storage::Storage;
 
 pub(crate) use self::choice::{Access, Chosen};
@@ -327,6 +327,11 @@ impl Context {
             }
         }
         Err(failed.unwrap_or_else(no_repository))
+    }
+
+    /// The storage at the one place that is named, or configured: whatever is there.
+    pub(crate) fn open_place(&self) -> Result<Arc<dyn Storage>> {
+        Ok(self.wrap(self.chosen()?.open()?))
     }
 
     /// Opens the one repository that is named, or configured.

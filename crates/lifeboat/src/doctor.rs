@@ -8,6 +8,7 @@ mod access;
 mod clock;
 mod configuration;
 mod database;
+mod drive;
 mod engine;
 mod files;
 mod files_part;

@@ -50,6 +50,8 @@ pub struct Elsewhere {
 pub struct Brought {
     /// Where it is.
     pub location: String,
+    /// Where its owner sees that in a browser, if there is such a place.
+    pub link: Option<String>,
     /// The manifests of the copies, the oldest first.
     pub copied: Vec<Manifest>,
     /// Backups that could not be copied.
@@ -240,6 +242,7 @@ fn back_up_there(place: Place<'_>, request: &BackupRequest, progress: &dyn Progr
         let report = backup_to(&to, request, progress)?;
         Ok(Brought {
             location: report.location,
+            link: report.link,
             stored_bytes: report.manifest.sources.iter().map(Source::stored_bytes).sum(),
             copied: vec![report.manifest],
             failures: Vec::new(),
@@ -257,6 +260,7 @@ fn bring(
     let report = copy(from, to, select_newer(from, to, newest)?, progress)?;
     Ok(Brought {
         location: to.repository().location(),
+        link: to.link(),
         stored_bytes: report.stored_bytes(),
         copied: report.copied,
         failures: report.failures,

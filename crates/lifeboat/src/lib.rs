@@ -42,6 +42,7 @@
 //! tell progress, and can do more.
 
 mod append_only;
+mod auth;
 mod backoff;
 mod backup;
 mod backup_event;
@@ -65,6 +66,7 @@ mod error;
 mod everywhere;
 mod files;
 mod fill;
+mod fleet;
 mod follow;
 mod forget;
 mod held_locks;
@@ -82,6 +84,7 @@ mod plan_backup;
 mod point_choice;
 mod point_search;
 mod points;
+mod prefixed;
 mod progress;
 mod prune;
 mod ranges;
@@ -120,7 +123,12 @@ pub use lifeboat_repository::{
 };
 pub use lifeboat_restic::{Lock, LostPath, LostRoot, Unlock, Unlocked, escape, is_stale};
 pub use lifeboat_sqlite::{Replaced, check_engine};
+pub use lifeboat_storage::{Authorization as DriveAuthorization, TokenFile as DriveTokens};
 
+pub use auth::{
+    DriveClient, DriveGrant, begin_drive_authorization, import_drive_authorization,
+    keep_drive_authorization,
+};
 pub use backup::{BackupReport, BackupRequest, SourceReport, backup};
 pub use backup_event::BackupEvent;
 pub use backups::{BackupEntry, backup_names, backups};
@@ -156,6 +164,7 @@ pub use files::{
     find_files, kind_name, list_files, meant, plan_files_prune, plan_files_restore,
     plan_image_restore, restore_files, restore_image,
 };
+pub use fleet::{Fleet, HostBackups, UnreadableRepository, fleet};
 pub use follow::{
     FollowEnd, FollowEvent, FollowPoint, FollowReport, FollowRequest, Rewrite, follow,
 };

@@ -6,9 +6,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lifeboat_storage::{LocalStorage, Storage};
+use lifeboat_storage::{GoogleDrive, LocalStorage, Storage};
 
 use self::remote::Remote;
+pub(crate) use self::remote::{default_token_file, endpoints_at};
 use crate::config::StoreConfig;
 use crate::state::StateDirectory;
 use crate::{Environment, Error, Result};
@@ -66,6 +67,14 @@ impl Location {
         match self.open() {
             Err(error) if error.is_no_repository() => Ok(()),
             storage => Ok(lifeboat_repository::refuse_replica(&storage?)?),
+        }
+    }
+
+    /// The folder, where it is one of Google Drive.
+    pub(crate) fn folder(&self) -> Option<Result<GoogleDrive>> {
+        match self {
+            Self::Local(_) => None,
+            Self::Remote(remote) => remote.folder().map(|folder| Ok(folder?)),
         }
     }
 
@@ -139,6 +148,7 @@ mod tests {
             ("sftp:pi@host:/srv", "sftp://pi@host/srv"),
             ("webdavs://pi@host/dav", "webdavs://pi@host/dav"),
             ("rclone:remote:path", "rclone:remote:path"),
+            ("gdrive://My Backups/Pi", "gdrive://My Backups/Pi"),
         ] {
             let location = parse(url).unwrap();
             assert_eq!((location.to_string().as_str(), location.local_path()), (shown, None));

@@ -141,9 +141,10 @@ impl<'a> OpenRepository<'a> {
         self.name.clone().unwrap_or_else(|| self.repository.location())
     }
 
-    /// Where it is.
-    pub(crate) fn place(&self) -> &Location {
-        &self.place
+    /// Where its owner sees it in a browser, if it is in a store that has such a place.
+    pub fn link(&self) -> Option<String> {
+        // It is shown beside what matters: that it cannot be had is no failure.
+        self.place.folder()?.ok()?.link().ok()?
     }
 
     /// Which backups the configuration keeps in it.

@@ -182,7 +182,7 @@ pub fn replicate(
         }
         let wake_on_change = Wake::new()?;
         if !request.once && context.on_change().next().is_some() {
-            let (count, wake) = (repositories.len(), wake_on_change.clone());
+            let wake = wake_on_change.clone();
             let on_change = OnChange::new(context, events, stop, wake)?;
             spawn(scope, "on-change", move || on_change.run())?;
         }

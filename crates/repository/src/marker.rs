@@ -44,6 +44,11 @@ impl Marker {
         }
     }
 
+    /// Whether a storage holds a repository.
+    pub fn is_there(storage: &dyn Storage) -> Result<bool> {
+        Ok(storage.stat(&key(MARKER_KEY)?)?.is_some())
+    }
+
     /// Reads the marker, and refuses what this version cannot read. Version and form are looked at
     /// first: another marker may have another shape.
     pub(crate) fn read(storage: &dyn Storage) -> Result<Self> {

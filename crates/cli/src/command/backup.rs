@@ -216,6 +216,7 @@ fn summary(report: &EverywhereReport) -> serde_json::Value {
         "message_type": "summary",
         "backup_id": manifest.id,
         "repository": report.location,
+        "link": report.link,
         "name": manifest.label,
         "type": manifest.backup_type,
         "tags": manifest.tags,

@@ -1,14 +1,20 @@
 //! `lifeboat status`
 
+mod hosts;
+
 use lifeboat::{Activity, DatabaseStatus, Error, RepositoryStatus, UpkeepStatus, status};
 use serde_json::json;
 
 use super::Session;
+use crate::arguments::StatusArguments;
 use crate::command::backups::local;
 use crate::exit::Exit;
 use crate::output::{self, size, table};
 
-pub(super) fn run(session: &Session) -> Result<Exit, Error> {
+pub(super) fn run(session: &Session, arguments: &StatusArguments) -> Result<Exit, Error> {
+    if arguments.all_hosts {
+        return hosts::run(session, arguments.max_age);
+    }
     let databases = status(&session.context)?;
     if session.global.json {
         output::json(&json!({ "databases": databases }))?;

@@ -6,6 +6,7 @@ use toml::{Table, Value};
 const TOP: &[&str] = &[
     "host",
     "repository",
+    "s3",
     "replicate",
     "points",
     "hooks",
@@ -41,10 +42,13 @@ const REPOSITORY: &[&str] = &[
     "rclone",
     "rclone-config",
     "token-file",
+    "shared-drive",
     "upload-limit",
     "download-limit",
     "retry",
 ];
+/// What `[s3]` has in the place of a URL.
+const S3: &[&str] = &["bucket", "prefix"];
 const REPLICATE: &[&str] = &["interval", "idle", "wal-limit", "spool-limit"];
 const POINTS: &[&str] = &["ladder"];
 const HOOKS: &[&str] = &["before", "after", "on-failure", "timeout"];
@@ -105,6 +109,11 @@ pub(super) fn check(table: &Table) -> Result<(), String> {
         }
     }
     check_hooks(table, "")?;
+    if let Some(Value::Table(s3)) = table.get("s3") {
+        let keys: Vec<&str> =
+            S3.iter().chain(REPOSITORY).copied().filter(|key| *key != "url").collect();
+        check_keys(s3, "s3.", &keys)?;
+    }
     for (kind, keys) in NAMED {
         let Some(named) = table.get(*kind) else { continue };
         let Value::Table(named) = named else { return Err(format!("`{kind}` must be a table")) };

@@ -62,6 +62,9 @@ pub struct StoreConfig {
     /// The file in which `lifeboat auth gdrive` keeps the permission to use Google Drive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_file: Option<PathBuf>,
+    /// The id of a shared drive of Google, in place of one's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_drive: Option<String>,
     /// How much may be sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upload_limit: Option<RateTable>,

@@ -12,7 +12,7 @@ use lifeboat_storage::LocalStorage;
 use super::access::{judge_mode, judge_writable_directory};
 use super::database::Patient;
 use super::finding::{Area, Diagnosis, Examination, Severity};
-use super::{files_part, history, modes, probe, room};
+use super::{drive, files_part, history, modes, probe, room};
 use crate::context::{Access, Chosen};
 use crate::credential::KeySource;
 use crate::password::PasswordSource;
@@ -55,7 +55,12 @@ pub(super) fn examine(
     } else {
         Diagnosis::ok("encryption", "none: so that Litestream can read it")
     }]);
-    examination.add(judge_writable(context, &repository));
+    examination.add(if chosen.append_only {
+        vec![Diagnosis::ok("writable", "append-only: not tried, since what is written stays")]
+    } else {
+        judge_writable(context, &repository)
+    });
+    examination.add(drive::examine(&chosen.location, now));
     let (secrets, findings) = unlock(&repository, &chosen.access);
     examination.add(findings);
     examination.add(files_part::examine(&repository, secrets.as_ref()));

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lifeboat_storage::{
-    Addressing, Bandwidth, BucketAddress, Cause, Credentials, Error as StorageError, Failure,
-    HttpOptions, LockMode, ObjectLock, Patience, RcloneOptions, RemoteOptions, S3Options,
-    SftpAddress, SftpOptions, SftpStorage, Storage, WebDavOptions, rclone, s3, tended, webdav,
+    Addressing, AzblobOptions, Bandwidth, BucketAddress, Credentials, DriveEndpoints, DriveOptions,
+    Error as StorageError, GoogleDrive, HttpOptions, LockMode, ObjectLock, Patience, RcloneOptions,
+    RemoteOptions, S3Options, SftpAddress, SftpOptions, SftpStorage, Storage, WebDavOptions,
+    azblob, b2, gcs, rclone, s3, tended, webdav,
 };
 
 use super::Means;
 use crate::config::{ConfigSecret, ObjectLockMode, StoreConfig};
-use crate::{Error, Result};
+use crate::{Environment, Error, Result};
 
 /// Schemes of other programs, to tell them from odd file names.
 const OTHER_SCHEMES: &[&str] = &["rest", "swift", "ftp", "ftps", "smb", "nfs", "dropbox"];
@@ -24,12 +25,18 @@ pub(crate) struct Remote {
     store: StoreConfig,
     environment: lifeboat_storage::Environment,
     spool: PathBuf,
+    token_file: PathBuf,
 }
 
 #[derive(Debug)]
 enum Address {
     S3(BucketAddress),
+    Gcs(BucketAddress),
+    B2(BucketAddress),
+    Azblob(BucketAddress),
     Sftp(SftpAddress),
+    /// `gdrive://Folder Name`.
+    Drive(String),
     /// A URL without password.
     WebDav(String),
     /// `rclone:remote:path`.
@@ -42,6 +49,10 @@ impl Remote {
         let Some((scheme, rest)) = url.split_once(':') else { return Ok(None) };
         let address = match scheme {
             "s3" => Address::S3(bucket(scheme, rest)?),
+            "gcs" | "gs" => Address::Gcs(bucket(scheme, rest)?),
+            "b2" => Address::B2(bucket(scheme, rest)?),
+            "azblob" | "azure" => Address::Azblob(bucket(scheme, rest)?),
+            "gdrive" => Address::Drive(url.to_owned()),
             "sftp" => Address::Sftp(SftpAddress::parse(url).map_err(|error| {
                 Error::usage(error.to_string(), "it is sftp://user@host/path or sftp://host/~/path")
             })?),
@@ -57,7 +68,9 @@ impl Remote {
         };
         let (store, environment) = (means.store.clone(), environment(means));
         let spool = means.state.path().join("uploads");
-        Ok(Some(Self { address, store, environment, spool }))
+        let token_file = store.token_file.clone();
+        let token_file = token_file.unwrap_or_else(|| default_token_file(means.environment));
+        Ok(Some(Self { address, store, environment, spool, token_file }))
     }
 
     /// The storage. Whether something is there shows when it is asked.
@@ -75,6 +88,10 @@ impl Remote {
     pub(super) fn create(&self) -> lifeboat_storage::Result<Arc<dyn Storage>> {
         match &self.address {
             Address::S3(address) => s3(address, &self.environment, &self.s3()),
+            Address::Gcs(address) => gcs(address, &self.environment, &self.s3()),
+            Address::B2(address) => b2(address, &self.environment, &self.s3()),
+            Address::Azblob(address) => azblob(address, &self.environment, &self.azblob()),
+            Address::Drive(_) => Ok(self.drive()?.storage()),
             Address::Sftp(address) => {
                 let storage = SftpStorage::create(address, &self.sftp())?;
                 Ok(tended(Arc::new(storage), &self.remote()))
@@ -86,11 +103,36 @@ impl Remote {
 
     /// Whether an error says that nothing is there.
     pub(super) fn is_missing(&self, error: &StorageError) -> bool {
-        let is_cause =
-            Failure::of(error).is_some_and(|failure| failure.cause == Cause::NoContainer);
-        let is_kind = matches!(error, StorageError::Storage { source, .. }
-            if source.kind() == std::io::ErrorKind::NotFound);
-        matches!(self.address, Address::Sftp(_)) && (is_kind || is_cause)
+        matches!(self.address, Address::Sftp(_))
+            && matches!(error, StorageError::Storage { source, .. }
+                if source.kind() == std::io::ErrorKind::NotFound)
+    }
+
+    /// The folder of Google Drive, if it is one.
+    pub(crate) fn folder(&self) -> Option<lifeboat_storage::Result<GoogleDrive>> {
+        matches!(self.address, Address::Drive(_)).then(|| self.drive())
+    }
+
+    fn drive(&self) -> lifeboat_storage::Result<GoogleDrive> {
+        let usual = DriveEndpoints::default();
+        let options = DriveOptions {
+            endpoints: self.store.endpoint.as_deref().map_or(usual, endpoints_at),
+            http: self.http(),
+            remote: self.remote(),
+            shared_drive: self.store.shared_drive.clone(),
+            ..DriveOptions::new(self.token_file.clone())
+        };
+        GoogleDrive::open(&self.to_string(), &options)
+    }
+
+    fn azblob(&self) -> AzblobOptions {
+        AzblobOptions {
+            endpoint: self.store.endpoint.clone(),
+            access_tier: self.store.storage_class.clone(),
+            http: self.http(),
+            remote: self.remote(),
+            ..AzblobOptions::default()
+        }
     }
 
     fn remote(&self) -> RemoteOptions {
@@ -183,8 +225,13 @@ impl fmt::Display for Remote {
         };
         match &self.address {
             Address::S3(address) => formatter.write_str(&of_bucket("s3", address)),
+            Address::Gcs(address) => formatter.write_str(&of_bucket("gcs", address)),
+            Address::B2(address) => formatter.write_str(&of_bucket("b2", address)),
+            Address::Azblob(address) => formatter.write_str(&of_bucket("azblob", address)),
             Address::Sftp(address) => address.fmt(formatter),
-            Address::WebDav(url) | Address::Rclone(url) => formatter.write_str(url),
+            Address::Drive(url) | Address::WebDav(url) | Address::Rclone(url) => {
+                formatter.write_str(url)
+            }
         }
     }
 }
@@ -205,8 +252,30 @@ fn bucket(scheme: &str, rest: &str) -> Result<BucketAddress> {
 /// The variables of the process, with what the configuration says in their place.
 fn environment(means: Means<'_>) -> lifeboat_storage::Environment {
     let (variables, profile) = (means.environment.clone(), means.store.profile.clone());
+    let account = means.store.access_key.clone();
+    let key = means.store.secret_key.clone();
     lifeboat_storage::Environment::new(move |name| {
-        let given = profile.clone().filter(|_| name == "AWS_PROFILE");
+        let given = match name {
+            "AWS_PROFILE" => profile.clone(),
+            "AZURE_ACCOUNT_NAME" => account.clone(),
+            "AZURE_ACCOUNT_KEY" => key.as_ref().map(|key| key.expose().to_owned()),
+            _ => None,
+        };
         given.or_else(|| variables.text(name).map(str::to_owned))
     })
+}
+
+/// Where the permission to use Google Drive is kept unless the configuration says otherwise.
+pub(crate) fn default_token_file(environment: &Environment) -> PathBuf {
+    environment.config_directory().join("gdrive.json")
+}
+
+/// Google, at another address than its own.
+pub(crate) fn endpoints_at(base: &str) -> DriveEndpoints {
+    let base = base.trim_end_matches('/');
+    DriveEndpoints {
+        api: base.to_owned(),
+        authorization: format!("{base}/auth"),
+        token: format!("{base}/token"),
+    }
 }

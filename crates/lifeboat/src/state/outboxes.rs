@@ -14,7 +14,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::StateDirectory;
 use super::file::{create_private_directory, create_private_file};
-use crate::{Error, Result};
+use crate::Result;
 
 /// More processes than these do not write to one repository at once; those that do, do without.
 const MOST: u32 = 64;

@@ -114,9 +114,9 @@ mod tests {
         let own = own.unwrap();
         assert_eq!(own.endpoint, "https://b.blob.core.chinacloudapi.cn");
         assert!(matches!(own.proof, Proof::Sas(_)));
-        let text = "DefaultEndpointsProtocol=http;AccountName=dev;AccountKey=c2VjcmV0;\
+        const TEXT: &str = "DefaultEndpointsProtocol=http;AccountName=dev;AccountKey=c2VjcmV0;\
                     BlobEndpoint=http://127.0.0.1:10000/dev;";
-        let string = find(&[("AZURE_STORAGE_CONNECTION_STRING", text)]).unwrap();
+        let string = find(&[("AZURE_STORAGE_CONNECTION_STRING", TEXT)]).unwrap();
         assert_eq!((&*string.name, &*string.endpoint), ("dev", "http://127.0.0.1:10000/dev"));
     }
 

@@ -1,7 +1,7 @@
 use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::{Child, Entry, Error, Key, Result, Storage, Upload};
 

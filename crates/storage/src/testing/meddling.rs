@@ -1,7 +1,7 @@
 use std::io::{self, Read, Write};
 use std::ops::{Deref, Range};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::{Child, Entry, Key, Result, Storage, Upload};
 

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use lifeboat_storage::{SftpAddress, SftpOptions, SftpStorage, Storage, conformance};
+use lifeboat_storage::conformance::{self, Promises, Times};
+use lifeboat_storage::{SftpAddress, SftpOptions, SftpStorage, Storage};
 
 use crate::server::{Sshd, have};
 
@@ -43,7 +44,8 @@ fn conforms(address: impl Fn(&Path) -> SftpAddress, options: &SftpOptions) {
         directories.lock().unwrap().push(directory);
         Arc::new(storage) as Arc<dyn Storage>
     };
-    conformance::run(&make);
+    let promises = Promises { times: Times::Seconds, ..Promises::default() };
+    conformance::run_promising(promises, &make);
 }
 
 #[test]

@@ -98,6 +98,7 @@ fn document(elsewhere: &Elsewhere) -> Value {
         Ok(brought) => json!({
             "name": elsewhere.name,
             "repository": brought.location,
+            "link": brought.link,
             "complete": complete,
             "copied": brought.copied.iter().map(|manifest| manifest.id).collect::<Vec<_>>(),
             "stored_bytes": brought.stored_bytes,
