@@ -68,22 +68,22 @@ fn look(storage: &Arc<dyn Storage>, directory: &Key) -> Result<Vec<HostBackups>>
         return Ok(Vec::new());
     }
     let repository = Repository::open(Arc::new(below))?;
-    hosts_of(&repository, Some(directory.to_string()))
+    hosts_of(&repository, Some(directory.as_str()))
 }
 
-fn hosts_of(repository: &Repository, name: Option<String>) -> Result<Vec<HostBackups>> {
+fn hosts_of(repository: &Repository, name: Option<&str>) -> Result<Vec<HostBackups>> {
     let mut hosts: BTreeMap<String, (Option<Time>, u64)> = BTreeMap::new();
     for backup in repository.backups()? {
         let (newest, count) = hosts.entry(backup.host).or_default();
         *newest = (*newest).max(Some(backup.started));
         *count += 1;
     }
-    if let (true, Some(name)) = (hosts.is_empty(), &name) {
+    if let (true, Some(name)) = (hosts.is_empty(), name) {
         // One that has never been backed up to is what its owner wants to see.
-        hosts.insert(name.clone(), (None, 0));
+        hosts.insert(name.to_owned(), (None, 0));
     }
     let hosts = hosts.into_iter().map(|(host, (newest, backups))| HostBackups {
-        repository: name.clone(),
+        repository: name.map(str::to_owned),
         host,
         newest,
         backups,

@@ -295,7 +295,7 @@ impl Repository {
         bytes: u64,
     ) -> Result<LtxWriter> {
         match self.outbox_for(bytes)? {
-            Some(outbox) => Ok(self.begin_ltx_in(outbox, lineage, name)?.to_be_sent(self.clone())),
+            Some(outbox) => Ok(self.begin_ltx_in(outbox, lineage, name)?.sent_on(self.clone())),
             None => self.begin_ltx_in(self.storage.clone(), lineage, name),
         }
     }

@@ -67,7 +67,7 @@ impl LtxWriter {
     }
 
     /// What is published of it is an outbox's, and is sent from there.
-    pub(crate) fn to_be_sent(self, repository: Repository) -> Self {
+    pub(crate) fn sent_on(self, repository: Repository) -> Self {
         Self { send_to: Some(repository), ..self }
     }
 
