@@ -235,6 +235,7 @@ fn of_repository(error: &Repository) -> Option<String> {
         Repository::Files(Restic::Corrupt { .. }) => {
             "`lifeboat check --read-data` says what is damaged and what can be restored"
         }
+        Repository::TimesNotKept { .. } => "keep it in a bucket or a directory, or use form sealed",
         Repository::NoFiles { .. } => "use a repository of form sealed for files",
         Repository::EmptyDatabase { .. } => "use a repository of form sealed for it",
         Repository::Pruned { .. } => "it comes too late; the newest backups are still there",

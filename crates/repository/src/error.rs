@@ -55,6 +55,12 @@ pub enum Error {
         /// Where.
         location: String,
     },
+    /// The storage does not keep the time that an object is given to the millisecond, which Litestream's files need.
+    #[error("{location} does not keep times exactly, which form litestream needs")]
+    TimesNotKept {
+        /// Where.
+        location: String,
+    },
     /// What a forgotten backup needs is being removed.
     #[error("what backup {} needs is being removed by a prune", backup.short())]
     Pruned {

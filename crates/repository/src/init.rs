@@ -7,7 +7,7 @@ use crate::document::{key, put_plain_json};
 use crate::ids::random_u64;
 use crate::marker::{MARKER_KEY, Marker};
 use crate::replica::refuse_replica;
-use crate::{Error, Form, Holder, Recipient, Result, Secrets};
+use crate::{Error, Form, Holder, Recipient, Result, Secrets, Time};
 
 /// Makes a repository where none is, whose secrets these holders, each with a label, can have.
 pub(crate) fn init(storage: &dyn Storage, holders: &[(Holder<'_>, &str)]) -> Result<()> {
@@ -45,8 +45,16 @@ pub(crate) fn init_litestream(storage: &dyn Storage) -> Result<()> {
     refuse_used(storage)?;
     refuse_replica(storage)?;
     let taken = key(format!("probe-{:016x}", random_u64()))?;
-    let looks = probe(storage, &taken, &|| Ok(storage.put(&taken, b"written once")?));
+    // Litestream's readers know the time of a file from the store alone.
+    let time = Time::now();
+    let content: &[u8] = b"written once";
+    let put = || Ok(storage.put_content(&taken, &content, Some(time.system()))?);
+    let looks = probe(storage, &taken, &put);
+    let kept = storage.stat(&taken)?.map(|entry| Time::from_system(entry.modified));
     storage.remove(&taken)?;
+    if looks.is_ok() && kept != Some(time) {
+        return Err(Error::TimesNotKept { location });
+    }
     let marker = Marker { look_before_create: looks?, ..Marker::new(Form::Litestream) };
     match put_plain_json(storage, &key(MARKER_KEY)?, &marker) {
         Err(Error::Storage(lifeboat_storage::Error::Exists { .. })) => {
