@@ -5,9 +5,8 @@
 mod common;
 
 use std::fs;
-use std::process::Command;
 
-use common::{Database, Home, files_below, require_tool};
+use common::{Database, Home, files_below, require_tool, restic_at};
 use serde_json::Value;
 
 /// A home whose first repository has files and a database, and a second repository at `second`.
@@ -40,20 +39,6 @@ fn in_second<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
 
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap()
-}
-
-fn restic(home: &Home, repository: &str, password: &str, arguments: &[&str]) -> String {
-    let mut command = Command::new("restic");
-    command.arg("--no-cache").arg("--repo").arg(home.path(repository));
-    command.arg("--password-file").arg(home.path(password));
-    let output = command.env("HOME", home.directory()).args(arguments).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {text}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    text
 }
 
 /// Content of all files below a directory, by their paths in it.
@@ -127,7 +112,8 @@ fn a_copy_restores_to_the_same() {
     }
     home.ok(&in_second(&["check", "--read-data"]));
     if require_tool("restic") {
-        let restic = |arguments: &[&str]| restic(&home, "second", "second.password", arguments);
+        let (second, password) = (home.path("second"), home.path("second.password"));
+        let restic = |arguments: &[&str]| restic_at(&home, &second, &password, arguments);
         assert!(restic(&["check", "--read-data"]).contains("no errors were found"));
         let snapshots: Value = serde_json::from_str(&restic(&["snapshots", "--json"])).unwrap();
         assert_eq!(snapshots.as_array().unwrap().len(), 2);
