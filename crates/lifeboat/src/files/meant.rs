@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use lifeboat_files::clean;
 use lifeboat_repository::{BackupName, Manifest, Source};
 
-use super::filter::clean;
 use super::stored::unescaped;
 use crate::discover::path_of_url;
 use crate::select::{candidates, database_in};
