@@ -5,6 +5,7 @@
 mod common;
 
 use std::fs;
+use std::time::Duration;
 
 use common::{Database, Home, files_below, require_tool, restic_at};
 use serde_json::Value;
@@ -260,4 +261,29 @@ fn a_repository_for_litestream_takes_databases() {
     home.ok(&["-r", "plain", "copy", "--to", "second", "--to-password-file", "second.password"]);
     assert!(here == home.restored(&in_second(&["app", "--backup", id])));
     home.ok(&in_second(&["check", "--read-data"]));
+}
+
+/// Also those that are just being taken.
+#[test]
+fn an_interrupted_copy_gives_its_locks_back() {
+    let (home, _) = home();
+    init_second(&home);
+    home.ok(&["backup", "app"]);
+    copy(&home, &[]);
+    home.write("app/notes.txt", "other notes\n");
+    home.ok(&["backup", "app"]);
+    let directories = [home.repository(), home.path("second")].map(|one| one.join("locks"));
+    for directory in &directories {
+        let mut child = home.command(&TO).spawn().unwrap();
+        while files_below(directory).is_empty() {
+            assert!(child.try_wait().unwrap().is_none(), "it ended early");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        assert!(!child.wait().unwrap().success());
+        let left = directories.each_ref().map(|directory| files_below(directory));
+        assert!(left.iter().all(Vec::is_empty), "{left:?}");
+    }
+    assert_eq!(copy(&home, &[])["copied"].as_array().unwrap().len(), 1);
 }
