@@ -112,10 +112,12 @@ impl Seen {
         };
         let size = file.entry.metadata.size;
         let mut header = [0; 32];
-        if size >= PAGE && size.is_multiple_of(PAGE) && content.read_exact(&mut header).is_ok() {
-            if let Some(kind) = kind_of(&header) {
-                self.foreign.push(format!("{} ({kind})", file.entry.path.display()));
-            }
+        if size >= PAGE
+            && size.is_multiple_of(PAGE)
+            && content.read_exact(&mut header).is_ok()
+            && let Some(kind) = kind_of(&header)
+        {
+            self.foreign.push(format!("{} ({kind})", file.entry.path.display()));
         }
     }
 }
