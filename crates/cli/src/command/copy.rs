@@ -126,7 +126,7 @@ fn show_plan(
             "bytes": bytes,
         }))?;
     } else {
-        let mut rows = vec![["ID", "TIME", "HOST", "SIZE"].map(str::to_owned).to_vec()];
+        let mut rows = vec![table::heading(["ID", "TIME", "HOST", "SIZE"])];
         rows.extend(planned.iter().map(row));
         if !planned.is_empty() {
             table::columns(&rows).iter().try_for_each(|line| output::line(line))?;
