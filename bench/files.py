@@ -4,19 +4,16 @@
 Each tool makes a first backup, one when nothing has changed, one after some changes, and a restore into an empty
 directory, which is compared with the source. Prints Markdown for docs/benchmarks.md.
 """
-import argparse
 import filecmp
 import os
 import random
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-from run import MIB, Bench, build, fail, machine, print_versions
+from run import MIB, Bench, fail, parse, parser, prepare, print_report
 from tools import BorgLz4, BorgZstd, Lifeboat, Restic, Rustic, used_bytes
 
 DIRECTORIES = 1000
@@ -191,26 +188,16 @@ def same_tree(one, other):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--kinds", default=",".join(KINDS), help="which trees [small,large,media]")
-    parser.add_argument("--scale", type=float, default=1.0, help="of the trees [1]")
-    parser.add_argument("--rounds", type=int, default=1, help="measure this often, print medians [1]")
-    parser.add_argument("--dir", default="/dev/shm", help="work here; wants 7 times 5 GiB [/dev/shm]")
-    parser.add_argument("--tools", help="only these besides lifeboat, separated by commas")
-    parser.add_argument("--lifeboat", help="a binary to measure, instead of building one")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
-    return parser.parse_args()
+    found = parser(__doc__)
+    found.add_argument("--kinds", default=",".join(KINDS), help="which trees [small,large,media]")
+    found.add_argument("--scale", type=float, default=1.0, help="of the trees [1]")
+    found.add_argument("--rounds", type=int, default=1, help="measure this often, print medians [1]")
+    return parse(found, "; wants 7 times 5 GiB")
 
 
 def main():
     options = arguments()
-    for needed in ("/usr/bin/time", "openssl"):
-        if not shutil.which(needed):
-            fail(f"{needed} is missing")
-    FilesLifeboat.binary = os.path.abspath(options.lifeboat or build())
-    chosen = options.tools.split(",") if options.tools is not None else None
-    wanted = [tool for tool in TOOLS if tool is FilesLifeboat or chosen is None or tool.name in chosen]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    wanted = prepare(options, TOOLS, ["/usr/bin/time", "openssl"])
     tables = []
     for name in options.kinds.split(","):
         kind = KINDS[name](options.scale)
@@ -219,10 +206,7 @@ def main():
             bench = FilesBench(Path(root), tools, options.quiet, kind)
             bench.run(options.rounds)
             tables.append(f"### {kind.describe()}\n\n{bench.table()}")
-    print(f"Machine: {machine(options.dir)}.\n")
-    print(f"Rounds: {options.rounds}; medians. × is the ratio to lifeboat.\n")
-    print_versions(wanted, options)
-    print("\n" + "\n\n".join(tables))
+    print_report(wanted, options, tables)
 
 
 if __name__ == "__main__":

@@ -265,36 +265,55 @@ def commit():
     return f" ({found.stdout.strip()})" if found.returncode == 0 else ""
 
 
+def parser(description):
+    return argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
+
+
+def parse(arguments, room):
+    """The options of one program, and those that all of them have. `room` says what the directory wants."""
+    arguments.add_argument("--dir", default="/dev/shm", help=f"work here{room} [/dev/shm]")
+    arguments.add_argument("--tools", help="only these besides lifeboat, separated by commas")
+    arguments.add_argument("--lifeboat", help="a binary to measure, instead of building one")
+    arguments.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
+    return arguments.parse_args()
+
+
+def prepare(options, tools, needed):
+    """The tools that are wanted, of which the first is lifeboat; whatever else is needed must be there."""
+    for program in needed:
+        if not shutil.which(program):
+            fail(f"{program} is missing")
+    lifeboat = tools[0]
+    lifeboat.binary = os.path.abspath(options.lifeboat or build())
+    # A terminated run removes its files too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    chosen = options.tools.split(",") if options.tools is not None else None
+    return [tool for tool in tools if tool is lifeboat or chosen is None or tool.name in chosen]
+
+
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--sizes", default="100", help="MiB of the databases, separated by commas [100]")
-    parser.add_argument("--rounds", type=int, default=3, help="measure this often, print medians [3]")
-    parser.add_argument("--dir", default="/dev/shm", help="work here; wants about 9 times the size [/dev/shm]")
-    parser.add_argument("--fraction", type=float, default=0.001, help="of the rows to update [0.001]")
-    parser.add_argument("--only-whole", action="store_true", help="only a first backup and a restore")
-    parser.add_argument("--seed", type=int, default=1, help="of the database [1]")
-    parser.add_argument("--tools", help="only these besides lifeboat, separated by commas")
-    parser.add_argument("--lifeboat", help="a binary to measure, instead of building one")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
-    return parser.parse_args()
+    found = parser(__doc__)
+    found.add_argument("--sizes", default="100", help="MiB of the databases, separated by commas [100]")
+    found.add_argument("--rounds", type=int, default=3, help="measure this often, print medians [3]")
+    found.add_argument("--fraction", type=float, default=0.001, help="of the rows to update [0.001]")
+    found.add_argument("--only-whole", action="store_true", help="only a first backup and a restore")
+    found.add_argument("--seed", type=int, default=1, help="of the database [1]")
+    return parse(found, "; wants about 9 times the size")
 
 
 def main():
     options = arguments()
-    for needed in ("/usr/bin/time", "zstd"):
-        if not shutil.which(needed):
-            fail(f"{needed} is missing")
-    Lifeboat.binary = os.path.abspath(options.lifeboat or build())
-    chosen = options.tools.split(",") if options.tools is not None else None
-    wanted = [t for t in TOOLS if t is Lifeboat or chosen is None or t.name in chosen]
-    # A terminated run removes its files too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    wanted = prepare(options, TOOLS, ["/usr/bin/time", "zstd"])
     tables = []
     for mebibytes in map(int, options.sizes.split(",")):
         with tempfile.TemporaryDirectory(prefix="lifeboat-bench-", dir=options.dir) as root:
             bench = Bench(Path(root), [tool() for tool in wanted if tool.available()], options.quiet)
             bench.run(mebibytes, options)
             tables.append(report(mebibytes, bench))
+    print_report(wanted, options, tables)
+
+
+def print_report(wanted, options, tables):
     print(f"Machine: {machine(options.dir)}.\n")
     print(f"Rounds: {options.rounds}, the tools taking turns in each; medians. × is the ratio to lifeboat.\n")
     print_versions(wanted, options)

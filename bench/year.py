@@ -10,12 +10,10 @@ What a tool wrote is the size of every file of its repository that was not there
 command. Changed pages are those of 4 KiB that differ from an hour before; row bytes are what the application
 inserted or overwrote in columns.
 """
-import argparse
 import datetime
 import os
 import random
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -25,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import chat_db
-from run import build, digest, fail, figure, machine, print_versions, size
+from run import digest, fail, figure, machine, parse, parser, prepare, print_versions, size
 from tools import BorgZstd, Lifeboat, Restic
 
 KEEP = {"daily": 7, "weekly": 4, "monthly": 12}
@@ -262,30 +260,20 @@ def table(application, measured):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--days", type=int, default=365, help="how long [365]")
-    parser.add_argument("--every", type=int, default=1, help="back up every so many hours [1]")
-    parser.add_argument("--size", type=int, default=20, help="MiB of the database at first [20]")
-    parser.add_argument("--inserted", type=int, default=10, help="messages added in an hour [10]")
-    parser.add_argument("--updated", type=int, default=10, help="messages edited in an hour [10]")
-    parser.add_argument("--dir", default="/dev/shm", help="work here [/dev/shm]")
-    parser.add_argument("--seed", type=int, default=1, help="of the database [1]")
-    parser.add_argument("--tools", help="only these besides lifeboat, separated by commas")
-    parser.add_argument("--lifeboat", help="a binary to measure, instead of building one")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
-    return parser.parse_args()
+    found = parser(__doc__)
+    found.add_argument("--days", type=int, default=365, help="how long [365]")
+    found.add_argument("--every", type=int, default=1, help="back up every so many hours [1]")
+    found.add_argument("--size", type=int, default=20, help="MiB of the database at first [20]")
+    found.add_argument("--inserted", type=int, default=10, help="messages added in an hour [10]")
+    found.add_argument("--updated", type=int, default=10, help="messages edited in an hour [10]")
+    found.add_argument("--seed", type=int, default=1, help="of the database [1]")
+    return parse(found, "")
 
 
 def main():
     options = arguments()
-    if not shutil.which("faketime"):
-        fail("faketime is missing")
-    Lifeboat.binary = os.path.abspath(options.lifeboat or build())
-    chosen = options.tools.split(",") if options.tools is not None else None
-    wanted = [t for t in (YearLifeboat, YearRestic, YearBorg) if t is YearLifeboat or chosen is None or t.name in chosen]
+    wanted = prepare(options, [YearLifeboat, YearRestic, YearBorg], ["faketime"])
     tools = [tool() for tool in wanted if tool.available()]
-    # A terminated run removes its files too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="lifeboat-year-", dir=options.dir) as root:
         application, measured, database_bytes = simulate(Path(root), tools, options)

@@ -63,6 +63,7 @@ pub(crate) fn of_error(error: &Error) -> Exit {
             | Repository::WrongIdentity { .. }
             | Repository::NoIdentity { .. },
         ) => Exit::WrongPassword,
+        Error::Interrupted => Exit::Interrupted,
         _ => Exit::Failed,
     }
 }

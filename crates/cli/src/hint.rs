@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use lifeboat::{BackupName, Error, Point};
 use lifeboat_repository::Error as Repository;
 use lifeboat_restic::Error as Restic;
-use lifeboat_sqlite::Error as Database;
+use lifeboat_sqlite::{Error as Database, SIDECARS};
 use lifeboat_storage::{Error as Storage, Key};
 
 use crate::command::backups::local;
@@ -165,10 +165,7 @@ fn of_database(error: &Database) -> Option<String> {
         }
         Database::TargetExists { path } => {
             return Some(
-                if ["-wal", "-journal", "-shm"]
-                    .iter()
-                    .any(|suffix| path.to_string_lossy().ends_with(suffix))
-                {
+                if SIDECARS.iter().any(|suffix| path.to_string_lossy().ends_with(suffix)) {
                     "it belongs to a database that is gone; --force moves it aside".to_owned()
                 } else {
                     "--force replaces it (and moves it aside), --target chooses another place"

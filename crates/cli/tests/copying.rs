@@ -5,9 +5,9 @@
 mod common;
 
 use std::fs;
-use std::process::Command;
+use std::time::Duration;
 
-use common::{Database, Home, files_below, require_tool};
+use common::{Database, Home, files_below, require_tool, restic_at};
 use serde_json::Value;
 
 /// A home whose first repository has files and a database, and a second repository at `second`.
@@ -40,20 +40,6 @@ fn in_second<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
 
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap()
-}
-
-fn restic(home: &Home, repository: &str, password: &str, arguments: &[&str]) -> String {
-    let mut command = Command::new("restic");
-    command.arg("--no-cache").arg("--repo").arg(home.path(repository));
-    command.arg("--password-file").arg(home.path(password));
-    let output = command.env("HOME", home.directory()).args(arguments).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {text}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    text
 }
 
 /// Content of all files below a directory, by their paths in it.
@@ -127,7 +113,8 @@ fn a_copy_restores_to_the_same() {
     }
     home.ok(&in_second(&["check", "--read-data"]));
     if require_tool("restic") {
-        let restic = |arguments: &[&str]| restic(&home, "second", "second.password", arguments);
+        let (second, password) = (home.path("second"), home.path("second.password"));
+        let restic = |arguments: &[&str]| restic_at(&home, &second, &password, arguments);
         assert!(restic(&["check", "--read-data"]).contains("no errors were found"));
         let snapshots: Value = serde_json::from_str(&restic(&["snapshots", "--json"])).unwrap();
         assert_eq!(snapshots.as_array().unwrap().len(), 2);
@@ -274,4 +261,29 @@ fn a_repository_for_litestream_takes_databases() {
     home.ok(&["-r", "plain", "copy", "--to", "second", "--to-password-file", "second.password"]);
     assert!(here == home.restored(&in_second(&["app", "--backup", id])));
     home.ok(&in_second(&["check", "--read-data"]));
+}
+
+/// Also those that are just being taken.
+#[test]
+fn an_interrupted_copy_gives_its_locks_back() {
+    let (home, _) = home();
+    init_second(&home);
+    home.ok(&["backup", "app"]);
+    copy(&home, &[]);
+    home.write("app/notes.txt", "other notes\n");
+    home.ok(&["backup", "app"]);
+    let directories = [home.repository(), home.path("second")].map(|one| one.join("locks"));
+    for directory in &directories {
+        let mut child = home.command(&TO).spawn().unwrap();
+        while files_below(directory).is_empty() {
+            assert!(child.try_wait().unwrap().is_none(), "it ended early");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        assert!(!child.wait().unwrap().success());
+        let left = directories.each_ref().map(|directory| files_below(directory));
+        assert!(left.iter().all(Vec::is_empty), "{left:?}");
+    }
+    assert_eq!(copy(&home, &[])["copied"].as_array().unwrap().len(), 1);
 }

@@ -10,28 +10,13 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use common::{Database, Home, is_root, require_tool, skip};
+use common::{Database, Home, is_root, require_tool, restic, skip};
 use rustix::fs::inotify;
 use serde_json::Value;
 
 fn source<'a>(summary: &'a Value, name: &str) -> &'a Value {
     let mut sources = summary["sources"].as_array().unwrap().iter();
     sources.find(|source| source["name"] == name).unwrap_or_else(|| panic!("{name}: {summary}"))
-}
-
-/// What restic prints of our repository.
-fn restic(home: &Home, arguments: &[&str]) -> String {
-    let mut command = Command::new("restic");
-    command.arg("--repo").arg(home.repository()).arg("--password-file").arg(home.password_file());
-    command.env("HOME", home.directory()).args(arguments);
-    let output = command.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {text}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    text
 }
 
 /// A directory with a database in use, its links, and files.

@@ -8,30 +8,15 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Dice, Home, files_below, require_tool, skip};
+use common::{Dice, Home, files_below, require_tool, restic, skip, try_restic};
 use lifeboat_restic::{HeldLock, LockKind, LockOptions, ResticRepository, unlock};
 use lifeboat_storage::LocalStorage;
 use lifeboat_storage::secrecy::SecretString;
 use serde_json::Value;
-
-fn try_restic(home: &Home, password_file: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new("restic");
-    command.arg("--repo").arg(home.repository()).arg("--password-file").arg(password_file);
-    command.env("HOME", home.directory()).arg("--no-cache").args(arguments).output().unwrap()
-}
-
-/// What restic prints of our repository.
-fn restic(home: &Home, arguments: &[&str]) -> String {
-    let output = try_restic(home, &home.password_file(), arguments);
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {text}{error}");
-    text
-}
 
 /// Whether restic finds nothing wrong, where it is here.
 fn restic_agrees(home: &Home) {
@@ -197,7 +182,7 @@ fn restic_gives_way_to_a_backup_that_is_at_work() {
         std::thread::sleep(Duration::from_millis(20));
         assert!(child.try_wait().unwrap().is_none(), "the backup has ended");
     }
-    let refused = try_restic(&home, &home.password_file(), &["prune"]);
+    let refused = try_restic(&home, &home.repository(), &home.password_file(), &["prune"]);
     assert!(!refused.status.success());
     let error = String::from_utf8_lossy(&refused.stderr);
     assert!(error.contains("locked by PID"), "{error}");
@@ -325,7 +310,7 @@ fn names_alone_do_not_tell_of_files() {
 
 fn opens(home: &Home, password: &str) -> bool {
     let file = home.write("tried-password", password);
-    try_restic(home, &file, &["snapshots"]).status.success()
+    try_restic(home, &home.repository(), &file, &["snapshots"]).status.success()
 }
 
 #[test]

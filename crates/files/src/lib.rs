@@ -21,7 +21,7 @@ pub use entry::{Attribute, Entry, FileTime, Kind, Metadata};
 pub use error::{Error, Result};
 pub use excludes::{DEFAULT_EXCLUDES, ExcludeOptions, Excludes, Exclusion, SYSTEM_EXCLUDES};
 pub use owners::OwnerNames;
-pub use paths::SourcePaths;
+pub use paths::{SourcePaths, clean};
 pub use pattern::Patterns;
 pub use problem::Problem;
 pub use put::{

@@ -19,7 +19,7 @@ const PERMISSIONS: u16 = 0o7777;
 pub(crate) struct Status(Statx);
 
 /// Which of all things on this host something is, as long as it exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Identity {
     pub(crate) device: u64,
     pub(crate) inode: u64,

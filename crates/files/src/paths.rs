@@ -55,17 +55,21 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     if path.as_os_str().as_bytes().contains(&0) {
         return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it has a zero byte")));
     }
-    let mut clean = PathBuf::new();
-    for component in std::path::absolute(path).map_err(failed)?.components() {
+    Ok(clean(&std::path::absolute(path).map_err(failed)?))
+}
+
+/// A path from the root on without `.` and, as far as names go, `..`: what is under a name is not asked.
+#[must_use]
+pub fn clean(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::from("/");
+    for component in path.components() {
         match component {
             Component::ParentDir => drop(clean.pop()),
-            Component::CurDir => {}
-            Component::RootDir | Component::Prefix(_) | Component::Normal(_) => {
-                clean.push(component);
-            }
+            Component::Normal(name) => clean.push(name),
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
         }
     }
-    Ok(clean)
+    clean
 }
 
 /// Whether there is a symbolic link on the way from one of `others` to `path`.
@@ -82,4 +86,16 @@ fn resolve_parent(path: &Path) -> Result<PathBuf> {
     let parent =
         parent.canonicalize().map_err(|source| Error::Path { path: path.to_owned(), source })?;
     Ok(parent.join(path.file_name().unwrap_or(OsStr::new(""))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cleans_paths() {
+        for (path, expected) in [("/a/./b/../c/", "/a/c"), ("/..", "/"), ("a", "/a"), ("/", "/")] {
+            assert_eq!(clean(Path::new(path)), Path::new(expected));
+        }
+    }
 }

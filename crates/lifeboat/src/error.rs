@@ -153,6 +153,9 @@ pub enum Error {
     /// The `before` hook of every source said that now is no time for a backup of it.
     #[error("nothing was backed up: hooks said that now is no time for it")]
     Skipped,
+    /// Locks were given back, because the program was asked to end: none is taken any more.
+    #[error("interrupted")]
+    Interrupted,
     /// A password was given for a repository that is not encrypted.
     #[error("repository {location} is not encrypted (form litestream), but a password was given")]
     NotEncrypted {

@@ -110,7 +110,7 @@ mod vouch;
 mod way;
 mod when;
 
-pub use lifeboat_files::{Entry, FileTime, Kind, Metadata, Overwrite};
+pub use lifeboat_files::{Entry, FileTime, Kind, Metadata, Overwrite, PutReport};
 pub use lifeboat_ltx::Txid;
 pub use lifeboat_repository::{
     Age, BackupCopy, BackupId, BackupName, BackupType, CheckOptions, CheckReport, CommandSource,

@@ -27,7 +27,8 @@ pub struct Pruned {
 pub struct SpaceUsed {
     /// Bytes of all objects.
     pub used_bytes: u64,
-    /// Those of them that nothing needs: prunes remove them.
+    /// Those of databases and manifests that nothing needs: prunes remove them. What a prune frees of the files part
+    /// depends on which packs it writes anew, and shows in its plan: [`plan_files_prune`](crate::plan_files_prune).
     pub unneeded_bytes: u64,
 }
 

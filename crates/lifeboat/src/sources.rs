@@ -283,7 +283,7 @@ impl Chooser<'_> {
     }
 }
 
-/// Whether a path is meant as a database: it is one, is empty as a new one is, or is called like one.
+/// Whether a path is meant as a database: it is one, or is called like one, as one may be that is still empty.
 fn is_database(path: &Path) -> bool {
     let Ok(found) = path.metadata() else { return false };
     if !found.is_file() {

@@ -85,3 +85,22 @@ fn what_fails_is_told_and_tried_again() {
     });
     assert_eq!(made(&context).len(), 1);
 }
+
+#[test]
+fn a_hook_that_says_that_now_is_no_time_for_it_is_no_failure() {
+    let machine = machine();
+    let (asked, busy) = (machine.path("asked"), machine.path("busy"));
+    fs::write(&busy, "").unwrap();
+    let hook = format!("touch {}; test ! -e {} || exit 75", asked.display(), busy.display());
+    let hooks = format!("{CONFIG}hooks = {{ before = '{hook}' }}\n");
+    fs::write(machine.path("lifeboat.toml"), hooks).unwrap();
+    let context = machine.context();
+    beside(&context, &[], |log| {
+        wait_for("a backup that is not wanted", || asked.exists());
+        fs::remove_file(&busy).unwrap();
+        fs::write(machine.path("one.toml"), "now").unwrap();
+        wait_for("a backup", || log.count("BackedUp") == 1);
+        assert_eq!(log.count("Failing"), 0);
+    });
+    assert_eq!(made(&context).len(), 1);
+}

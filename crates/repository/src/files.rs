@@ -37,9 +37,7 @@ impl Secrets {
 }
 
 impl Repository {
-    /// Opens the files part; `None` if nothing was ever stored there.
-    ///
-    /// [`Error::NoFiles`] where nothing is sealed: such a repository has none.
+    /// Opens the files part; `None` if nothing was ever stored there, as where nothing is sealed.
     pub fn files(&self, secrets: &Secrets) -> Result<Option<ResticRepository>> {
         if !self.form().is_sealed() || !exists(self.storage())? {
             return Ok(None);

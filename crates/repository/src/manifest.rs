@@ -411,17 +411,33 @@ impl Manifest {
         })
     }
 
+    /// The database of this name.
+    pub fn database(&self, name: &str) -> Option<&DatabaseSource> {
+        self.sources.iter().filter_map(Source::database).find(|database| database.name == name)
+    }
+
+    /// The databases that lie among files, by their names, each with the name of the source of these files. One
+    /// comes as often as it lies among some.
+    pub fn placed_databases(&self) -> impl Iterator<Item = (&str, &str)> {
+        let files = self.sources.iter().filter_map(Source::files);
+        files.flat_map(|files| files.databases.iter().map(|one| (&*one.name, &*files.name)))
+    }
+
+    /// Whether a database of this name lies among files.
+    pub fn is_placed(&self, database: &str) -> bool {
+        self.placed_databases().any(|(placed, _)| placed == database)
+    }
+
     /// The next revision, without some of its sources; `None` if it has none of them.
     pub(crate) fn without(&self, names: &[String]) -> Option<Self> {
         let mut next = self.clone();
-        next.sources.retain(|source| !source.name().is_some_and(|name| names.contains(name)));
-        let taken = || {
-            self.sources.iter().filter(|one| one.name().is_some_and(|name| names.contains(name)))
-        };
+        let is_taken = |name: &str| names.iter().any(|taken| taken == name);
+        next.sources.retain(|source| !source.name().is_some_and(|name| is_taken(name)));
+        let taken = self.sources.iter().filter_map(Source::name).filter(|name| is_taken(name));
         // A database among files is named by them: taken with them, it leaves no name of its own.
-        let placed = taken().filter_map(Source::files).flat_map(|files| &files.databases);
-        let placed: Vec<&String> = placed.map(|database| &database.name).collect();
-        let named = taken().filter_map(Source::name).filter(|name| !placed.contains(name));
+        let placed = self.placed_databases().filter(|(_, files)| is_taken(files));
+        let placed: Vec<&str> = placed.map(|(database, _)| database).collect();
+        let named = taken.filter(|name| !placed.contains(&name.as_str()));
         next.forgotten.extend(named.cloned());
         next.revision += 1;
         (next.sources.len() < self.sources.len()).then_some(next)

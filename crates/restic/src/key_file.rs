@@ -18,14 +18,14 @@ const LOG_N: u8 = 15;
 const R: u32 = 8;
 const P: u32 = 1;
 const SALT_BYTES: usize = 64;
-/// What a key file may ask for when it is opened: 1 GiB of memory (128 * N * r), and in all 256 times the
-/// work of one written here.
+/// What a key file may ask for when it is opened: 1 GiB for each of the two memories of scrypt (128 * N * r and
+/// 128 * p * r), and in all 256 times the work of one written here.
 const MAX_MEMORY_BYTES: u64 = 1 << 30;
 const MAX_WORK: u64 = 1 << 26;
 /// A key file is about 500 bytes.
 const LIMIT_BYTES: usize = 64 * 1024;
-/// Who made the key, for `restic key list`.
-const USERNAME: &str = "lifeboat";
+/// Who made the keys that [`write_key_file`] writes, as they say themselves and `restic key list` shows.
+pub const KEY_FILE_USERNAME: &str = "lifeboat";
 
 /// A key file as restic writes it. Not authenticated before the password was tried.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -77,7 +77,7 @@ pub fn write_key_file(
     cipher.seal(&mut data)?;
     let file = KeyFile {
         created: Timestamp::now().to_string(),
-        username: USERNAME.to_owned(),
+        username: KEY_FILE_USERNAME.to_owned(),
         hostname: hostname.to_owned(),
         kdf: "scrypt".to_owned(),
         n: 1 << LOG_N,
@@ -148,7 +148,7 @@ fn open(id: &KeyId, file: &KeyFile, password: &SecretString) -> Result<Option<Ma
 
 /// `None` if they are no parameters of scrypt or ask for more than is given.
 fn scrypt_params(n: u64, r: u32, p: u32) -> Option<scrypt::Params> {
-    let memory = n.checked_mul(u64::from(r))?.checked_mul(128)?;
+    let memory = n.max(p.into()).checked_mul(u64::from(r))?.checked_mul(128)?;
     let work = n.checked_mul(u64::from(r))?.checked_mul(u64::from(p))?;
     if n < 2 || !n.is_power_of_two() || memory > MAX_MEMORY_BYTES || work > MAX_WORK {
         return None;
@@ -179,6 +179,7 @@ mod tests {
         for (n, r, p) in [
             (1 << 21, 8, 1),
             (1 << 15, 8, 1 << 20),
+            (2, 1, 1 << 24),
             (1 << 15, u32::MAX, 1),
             (u64::MAX, u32::MAX, u32::MAX),
             (1 << 63, 8, 1),

@@ -49,7 +49,9 @@ pub use error::{Error, Result};
 pub use ids::{BlobId, IndexId, KeyId, LockId, PackId, RepositoryId, SnapshotId, TreeId};
 pub use index::{BlobLocation, Index};
 pub use indexer::Fence;
-pub use key_file::{KeyFileInfo, list_key_files, remove_key_file, unlock, write_key_file};
+pub use key_file::{
+    KEY_FILE_USERNAME, KeyFileInfo, list_key_files, remove_key_file, unlock, write_key_file,
+};
 pub use layout::{Listed, ObjectId, list};
 pub use lock::{
     Clock, HeldLock, Lock, LockKind, LockOptions, Locks, SystemClock, Unlock, Unlocked, hostname,

@@ -40,16 +40,6 @@ pub struct UnreadableNode {
     pub subtree: Option<TreeId>,
 }
 
-impl Node {
-    /// Takes out the extended attributes that the format cannot hold, because their names are no UTF-8, and
-    /// returns their names. A node that has one of them cannot be written.
-    pub fn take_unstorable_attributes(&mut self) -> Vec<OsString> {
-        let storable = |attribute: &mut Attribute| attribute.name.to_str().is_none();
-        let taken = self.metadata.attributes.extract_if(.., storable);
-        taken.map(|attribute| attribute.name).collect()
-    }
-}
-
 /// Whether `name` may stand in a tree: whoever puts it back must not be led elsewhere by it.
 pub(crate) fn is_component(name: &OsStr) -> bool {
     let bytes = name.as_bytes();

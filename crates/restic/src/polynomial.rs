@@ -9,7 +9,7 @@ use crate::{Error, Result};
 
 /// The degree that restic uses, and the only one that is accepted.
 pub(crate) const DEGREE: u32 = 53;
-/// About one in 27 of the candidates is irreducible: not to find one in a thousand is a broken source
+/// About one in 27 of the candidates is irreducible: not to find one in ten thousand is a broken source
 /// of random bytes.
 const TRIES: usize = 10_000;
 

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::ops::Range;
 
 use crate::blob::BlobOpener;
+use crate::reading::{must_be_short, not_listed, read_anywhere};
 use crate::{
     BlobHandle, BlobKind, BlobLocation, Error, Index, ObjectId, PackId, ResticRepository, Result,
     Tree, TreeId,
@@ -16,8 +17,10 @@ const BEFORE_BYTES: u64 = 128 * 1024;
 const BEHIND_BYTES: u64 = 384 * 1024;
 /// How many such stretches are kept: at each level of the way the next directory is somewhere else.
 const WINDOWS: usize = 8;
+/// A longer one is not kept: it is that of a directory of very many files.
+const KEPT_BYTES: usize = 4 * 1024 * 1024;
 
-/// Reads directories, verified; keeps some megabytes of what lies around those that were read last.
+/// Reads directories, verified; keeps some megabytes, 32 MiB at most, of what lies around those that were read last.
 pub(crate) struct TreeReader<'a> {
     repository: &'a ResticRepository,
     index: &'a Index,
@@ -39,7 +42,7 @@ impl<'a> TreeReader<'a> {
         Self { repository, index, opener, windows: Vec::new() }
     }
 
-    /// A directory. [`Error::Corrupt`] if it is in no pack or is not what its id says.
+    /// A directory. [`Error::Corrupt`] if it is in no pack, or is damaged wherever it is.
     pub(crate) fn read(&mut self, id: TreeId) -> Result<Tree> {
         Tree::decode(id, &self.read_plain(id)?)
     }
@@ -47,9 +50,16 @@ impl<'a> TreeReader<'a> {
     /// The bytes of a directory, which have its id.
     pub(crate) fn read_plain(&mut self, id: TreeId) -> Result<Vec<u8>> {
         let blob = BlobHandle { kind: BlobKind::Tree, id: id.into() };
-        let location = self.index.find(&blob).ok_or_else(|| Error::corrupt(blob, "in no pack"))?;
-        let mut sealed = self.sealed(&location)?;
-        self.opener.open(&blob, &mut sealed, location.extent.uncompressed_length)
+        let location = self.index.find(&blob).ok_or_else(|| not_listed(&blob))?;
+        // Where the first place of a directory is damaged, another may not be.
+        self.read_at(&blob, &location)
+            .or_else(|_| read_anywhere(self.repository, &mut self.opener, self.index, &blob))
+    }
+
+    fn read_at(&mut self, blob: &BlobHandle, location: &BlobLocation) -> Result<Vec<u8>> {
+        must_be_short(blob, &location.extent)?;
+        let mut sealed = self.sealed(location)?;
+        self.opener.open(blob, &mut sealed, location.extent.uncompressed_length)
     }
 
     fn sealed(&mut self, location: &BlobLocation) -> Result<Vec<u8>> {
@@ -60,10 +70,12 @@ impl<'a> TreeReader<'a> {
             None => self.load(location.pack, &range)?,
         };
         let sealed = window.slice(&range).map(<[u8]>::to_vec);
-        if self.windows.len() == WINDOWS {
-            self.windows.remove(0);
+        if window.bytes.len() <= KEPT_BYTES {
+            if self.windows.len() == WINDOWS {
+                self.windows.remove(0);
+            }
+            self.windows.push(window);
         }
-        self.windows.push(window);
         sealed.ok_or_else(|| {
             Error::corrupt(format_args!("pack {}", location.pack), "shorter than the index says")
         })

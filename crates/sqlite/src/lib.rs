@@ -81,7 +81,7 @@ pub use integrity::integrity_check;
 pub use moment::{FileStamp, Moment, WalMoment};
 pub use page_array::{HashKey, PageArray, PageArrayWriter, PageRecord};
 pub use pin::{JournalMode, Pin, pin};
-pub use replace::{Aside, Replaced, place, replace, resolve_target, sidecars};
+pub use replace::{Aside, Replaced, SIDECARS, place, replace, resolve_target, sidecars};
 pub use rows::count_rows;
 pub use scan::{Changes, scan, scan_pages};
 pub use schema::{Schema, Table};

@@ -11,9 +11,9 @@ use crate::locate::{is_there, sidecar};
 use crate::users::lasting_users;
 use crate::{Error, Result};
 
-/// The files that belong to a database, in the order in which they are moved: a WAL or journal
-/// left beside another database would be replayed into it.
-const SIDECARS: [&str; 3] = ["-wal", "-journal", "-shm"];
+/// What the names of the files that belong to a database have after its own, in the order in which they are moved: a
+/// WAL or journal left beside another database would be replayed into it.
+pub const SIDECARS: [&str; 3] = ["-wal", "-journal", "-shm"];
 
 /// Former files under their new names.
 #[derive(Debug, Clone, PartialEq, Eq)]

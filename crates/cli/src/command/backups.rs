@@ -51,7 +51,7 @@ fn by_name(
         session.say("no backups")?;
         return Ok(Exit::Ok);
     }
-    let mut rows = vec![["ID", "TIME", "HOST"].map(str::to_owned).to_vec()];
+    let mut rows = vec![table::heading(["ID", "TIME", "HOST"])];
     rows.extend(
         names.iter().map(|name| vec![name.id.short(), local(name.started), name.host.clone()]),
     );
@@ -76,9 +76,8 @@ fn fits(entry: &BackupEntry, arguments: &BackupsArguments) -> bool {
 }
 
 fn show(entries: &[BackupEntry]) -> Result<(), Error> {
-    let mut rows = vec![
-        ["ID", "TIME", "HOST", "SOURCE", "SIZE", "STORED", "HOLDS"].map(str::to_owned).to_vec(),
-    ];
+    let mut rows =
+        vec![table::heading(["ID", "TIME", "HOST", "SOURCE", "SIZE", "STORED", "HOLDS"])];
     for entry in entries {
         match &entry.manifest {
             Ok(manifest) => rows.extend(lines(manifest)),

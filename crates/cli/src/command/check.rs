@@ -2,7 +2,7 @@
 
 use lifeboat::{
     BackupName, CheckOptions, CheckReport, Error, LostRoot, LostSource, OpenRepository, Subset,
-    check, check_without_lock,
+    check, check_without_lock, escape,
 };
 use serde_json::json;
 
@@ -130,7 +130,8 @@ fn lost_of<'a>(
 /// The first paths of which something is lost.
 fn lost_paths(lost: &LostRoot) -> Vec<String> {
     let paths = lost.paths.iter();
-    let paths = paths.map(|lost| format!("    {}: {}", lost.path.display(), lost.problem));
+    let paths =
+        paths.map(|lost| format!("    {}: {}", escape(lost.path.as_os_str()), lost.problem));
     let more = lost.more_paths.then(|| "    and more".to_owned());
     paths.chain(more).collect()
 }
@@ -210,7 +211,7 @@ fn document_of_lost(lost: &LostSource) -> Option<serde_json::Value> {
     let LostRoot { problem, paths, more_paths, .. } = lost.files.as_ref()?;
     let paths: Vec<_> = paths
         .iter()
-        .map(|lost| json!({ "path": lost.path.display().to_string(), "problem": lost.problem }))
+        .map(|lost| json!({ "path": escape(lost.path.as_os_str()), "problem": lost.problem }))
         .collect();
     Some(json!({
         "backup_id": lost.backup.id,
@@ -219,4 +220,19 @@ fn document_of_lost(lost: &LostSource) -> Option<serde_json::Value> {
         "paths": paths,
         "more_paths": more_paths,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever names a file must not speak to the terminal of whoever checks.
+    #[test]
+    fn names_of_lost_files_are_one_line_each() {
+        let path = "/a\nb \u{1b}[2J".into();
+        let paths = vec![lifeboat::LostPath { path, problem: "gone".to_owned() }];
+        let snapshot = "0".repeat(64).parse().unwrap();
+        let lost = LostRoot { snapshot, problem: None, paths, more_paths: true };
+        assert_eq!(lost_paths(&lost), [r"    /a\nb \x1b[2J: gone", "    and more"]);
+    }
 }

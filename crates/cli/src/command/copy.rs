@@ -11,6 +11,7 @@ use super::backups::local;
 use crate::arguments::CopyArguments;
 use crate::exit::{self, Exit};
 use crate::output::{self, chain, size, table};
+use crate::stop;
 
 pub(super) fn run(session: &Session, arguments: &CopyArguments) -> Result<Exit, Error> {
     let from = session.context.open_repository()?;
@@ -29,6 +30,7 @@ pub(super) fn run(session: &Session, arguments: &CopyArguments) -> Result<Exit, 
     if arguments.dry_run {
         return show_plan(session, &from, &to, &plan);
     }
+    stop::release_locks(&session.context)?;
     let (there, other_host) = (plan.there, plan.other_host.clone());
     let report = copy(&from, &to, plan, &session.progress)?;
     for CopyFailure { error, .. } in &report.failures {
@@ -124,7 +126,7 @@ fn show_plan(
             "bytes": bytes,
         }))?;
     } else {
-        let mut rows = vec![["ID", "TIME", "HOST", "SIZE"].map(str::to_owned).to_vec()];
+        let mut rows = vec![table::heading(["ID", "TIME", "HOST", "SIZE"])];
         rows.extend(planned.iter().map(row));
         if !planned.is_empty() {
             table::columns(&rows).iter().try_for_each(|line| output::line(line))?;

@@ -74,8 +74,7 @@ fn lines_of_lineage(lineage: &LineagePoints, all: bool, zone: &TimeZone) -> Vec<
     let older = found.len() - shown;
     let hidden: Vec<PointRange> = found.drain(..older).collect();
     if !found.is_empty() {
-        let mut rows =
-            vec![["FROM", "TO", "POINTS", "GAP", "TXID", "BACKUPS"].map(str::to_owned).to_vec()];
+        let mut rows = vec![table::heading(["FROM", "TO", "POINTS", "GAP", "TXID", "BACKUPS"])];
         rows.extend(found.iter().rev().map(|range| row(range, lineage, zone)));
         lines.extend(table::columns(&rows));
     }

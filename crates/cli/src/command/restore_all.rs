@@ -20,16 +20,10 @@ pub(super) fn run(
 ) -> Result<Exit, Error> {
     let (backup, manifest) = select(opened, &super::selection(&arguments.select))?;
     let target = arguments.target.clone().unwrap_or_default();
-    let placed: Vec<&String> = manifest
-        .sources
-        .iter()
-        .filter_map(Source::files)
-        .flat_map(|files| files.databases.iter().map(|database| &database.name))
-        .collect();
     let mut partial = false;
     for source in &manifest.sources {
         let done = match source {
-            Source::Database(database) if placed.contains(&&database.name) => continue,
+            Source::Database(database) if manifest.is_placed(&database.name) => continue,
             Source::Database(database) => {
                 restore_database(session, opened, arguments, (&backup, database), &target)
             }

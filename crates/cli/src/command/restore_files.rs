@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lifeboat::{
     Error, FilesRestorePlan, FilesRestoreReport, FilesRestoreRequest, OpenRepository, PlacedAction,
-    Replaced, StoredSource, escape, plan_files_restore, restore_files,
+    PutReport, Replaced, StoredSource, escape, plan_files_restore, restore_files,
 };
 use serde_json::{Value, json};
 
@@ -96,28 +96,29 @@ fn show_plan(session: &Session, plan: &FilesRestorePlan) -> Result<(), Error> {
 }
 
 fn show(session: &Session, report: &FilesRestoreReport) -> Result<(), Error> {
+    let put = &report.put;
     let (did, written) =
         if report.dry_run { ("would restore", "to write") } else { ("restored", "written") };
     let mut line = format!(
         "{did} {}: {} {written}",
-        entries(report.files, report.directories, report.others),
-        size::bytes(report.written_bytes),
+        entries(put.files, put.directories, put.others),
+        size::bytes(put.written_bytes),
     );
     if !report.dry_run {
         line.push_str(&format!(" in {}", size::duration(report.duration_ms)));
     }
     for (count, what) in [
-        (report.unchanged, "unchanged"),
-        (report.replaced, "replaced"),
-        (report.skipped, "skipped"),
-        (report.removed, "removed"),
+        (put.unchanged, "unchanged"),
+        (put.replaced, "replaced"),
+        (put.skipped, "skipped"),
+        (put.removed, "removed"),
     ] {
         if count > 0 {
             line.push_str(&format!(", {} {what}", size::number(count)));
         }
     }
     session.say(&line)?;
-    for directory in &report.moved_to {
+    for directory in &put.moved_to {
         session.say(&format!("what was there is kept in {}", shown(directory)))?;
     }
     for database in &report.databases {
@@ -127,7 +128,7 @@ fn show(session: &Session, report: &FilesRestoreReport) -> Result<(), Error> {
             session.say(&format!("the former database is kept as {}", shown(&aside.database)))?;
         }
     }
-    notes(report).iter().try_for_each(|note| session.say(note))?;
+    notes(put).iter().try_for_each(|note| session.say(note))?;
     for problem in &report.problems {
         output::note(&format!("problem: {}: {}", shown(&problem.path), problem.error));
     }
@@ -138,18 +139,18 @@ fn show(session: &Session, report: &FilesRestoreReport) -> Result<(), Error> {
     Ok(())
 }
 
-fn notes(report: &FilesRestoreReport) -> Vec<String> {
+fn notes(put: &PutReport) -> Vec<String> {
     let mut notes = Vec::new();
-    if report.owners_skipped > 0 {
-        let count = size::plural(report.owners_skipped, "entry belongs", "entries belong");
+    if put.owners_skipped > 0 {
+        let count = size::plural(put.owners_skipped, "entry belongs", "entries belong");
         notes.push(format!("{count} to you: only root can give files away"));
     }
-    if report.set_id_dropped > 0 {
-        let count = size::plural(report.set_id_dropped, "file has", "files have");
+    if put.set_id_dropped > 0 {
+        let count = size::plural(put.set_id_dropped, "file has", "files have");
         notes.push(format!("{count} no setuid or setgid bit, since the owner is another"));
     }
-    if !report.unknown_owners.is_empty() {
-        let names: Vec<&str> = report.unknown_owners.iter().map(String::as_str).collect();
+    if !put.unknown_owners.is_empty() {
+        let names: Vec<&str> = put.unknown_owners.iter().map(String::as_str).collect();
         notes.push(format!("not known here, numbers were kept: {}", names.join(", ")));
     }
     notes
@@ -191,6 +192,7 @@ fn action(action: PlacedAction) -> &'static str {
 }
 
 fn document(report: &FilesRestoreReport) -> Value {
+    let put = &report.put;
     let databases = report.databases.iter().map(|database| {
         let former = match &database.replaced {
             Replaced::Former(aside) => Some(shown(&aside.database)),
@@ -207,7 +209,7 @@ fn document(report: &FilesRestoreReport) -> Value {
         .problems
         .iter()
         .map(|problem| json!({ "path": shown(&problem.path), "error": problem.error }));
-    let moved_to = report.moved_to.iter().map(|path| shown(path));
+    let moved_to = put.moved_to.iter().map(|path| shown(path));
     let document = json!({
         "message_type": "summary",
         "backup_id": report.backup.id,
@@ -215,19 +217,19 @@ fn document(report: &FilesRestoreReport) -> Value {
         "kind": "files",
         "target": shown(&report.directory),
         "dry_run": report.dry_run,
-        "files": report.files,
-        "directories": report.directories,
-        "others": report.others,
-        "written_bytes": report.written_bytes,
-        "unchanged": report.unchanged,
-        "replaced": report.replaced,
-        "skipped_entries": report.skipped,
-        "removed": report.removed,
-        "moved_aside": report.moved_aside,
+        "files": put.files,
+        "directories": put.directories,
+        "others": put.others,
+        "written_bytes": put.written_bytes,
+        "unchanged": put.unchanged,
+        "replaced": put.replaced,
+        "skipped_entries": put.skipped,
+        "removed": put.removed,
+        "moved_aside": put.moved_aside,
         "moved_to": moved_to.collect::<Value>(),
-        "owners_skipped": report.owners_skipped,
-        "set_id_dropped": report.set_id_dropped,
-        "unknown_owners": report.unknown_owners,
+        "owners_skipped": put.owners_skipped,
+        "set_id_dropped": put.set_id_dropped,
+        "unknown_owners": put.unknown_owners,
         "databases": databases.collect::<Value>(),
         "problem_count": report.problem_count,
         "problems": problems.collect::<Value>(),

@@ -37,11 +37,9 @@ fn show(opened: &OpenRepository<'_>, stats: &Stats) -> Result<(), Error> {
         let waiting = size::bytes(stats.waiting_bytes);
         output::line(&format!("{waiting} of it nothing needs: prunes will remove it"))?;
     }
-    let mut rows = vec![
-        ["HOST", "DATABASE", "BACKUPS", "SIZE", "BASES", "CHANGES", "OBJECTS"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
+    let mut rows = vec![table::heading([
+        "HOST", "DATABASE", "BACKUPS", "SIZE", "BASES", "CHANGES", "OBJECTS",
+    ])];
     rows.extend(stats.databases.iter().map(|database| {
         vec![
             database.host.clone(),
@@ -77,11 +75,15 @@ fn show(opened: &OpenRepository<'_>, stats: &Stats) -> Result<(), Error> {
 
 /// What is said of files, command output and devices.
 fn show_files(files: &FilesStats) -> Result<(), Error> {
-    let mut rows = vec![
-        ["HOST", "FILES", "BACKUPS", "SIZE", "ADDED", "A DAY (7)", "A DAY (30)"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
+    let mut rows = vec![table::heading([
+        "HOST",
+        "FILES",
+        "BACKUPS",
+        "SIZE",
+        "ADDED",
+        "A DAY (7)",
+        "A DAY (30)",
+    ])];
     let growth = |bytes: Option<i64>| bytes.map_or_else(|| "-".to_owned(), signed);
     rows.extend(files.sources.iter().map(|source| {
         vec![

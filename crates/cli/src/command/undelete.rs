@@ -62,8 +62,7 @@ fn show(session: &Session, found: &[Undeletion], lists_only: bool) -> Result<(),
     if found.is_empty() {
         return session.say("nothing to bring back");
     }
-    let heading = ["ID", "TIME", "HOST", "UNTIL", "SOURCES"].map(str::to_owned);
-    let mut rows = vec![heading.to_vec()];
+    let mut rows = vec![table::heading(["ID", "TIME", "HOST", "UNTIL", "SOURCES"])];
     rows.extend(found.iter().map(row));
     table::columns(&rows).iter().try_for_each(|line| output::line(line))?;
     if lists_only {

@@ -14,6 +14,11 @@ pub(crate) fn columns(rows: &[Vec<String>]) -> Vec<String> {
     rows.iter().map(line).collect()
 }
 
+/// The first row of a table.
+pub(crate) fn heading<const COUNT: usize>(names: [&str; COUNT]) -> Vec<String> {
+    names.map(str::to_owned).to_vec()
+}
+
 /// Breaks a text at blanks into lines of at most `width` characters; a longer word stands alone.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();

@@ -8,6 +8,7 @@ mod dice;
 mod home;
 mod points;
 mod replication;
+mod restic;
 mod scrub;
 mod tools;
 
@@ -16,6 +17,7 @@ pub(crate) use dice::Dice;
 pub(crate) use home::{Home, Ran, files_below};
 pub(crate) use points::{context, for_each_point};
 pub(crate) use replication::Replication;
+pub(crate) use restic::{restic, restic_at, try_restic};
 pub(crate) use scrub::scrub;
 pub(crate) use tools::{Tool, is_root, require_tool, skip};
 

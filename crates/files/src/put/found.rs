@@ -8,6 +8,7 @@ use rustix::fs::{AtFlags, FileType, Statx, StatxFlags};
 use rustix::io::Errno;
 
 use crate::FileTime;
+pub(super) use crate::metadata::Identity;
 
 /// What the file system says about an inode.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,13 +24,6 @@ pub(super) struct Found {
     pub(super) identity: Identity,
     /// Of a device.
     pub(super) device: u64,
-}
-
-/// What tells one inode from all others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Identity {
-    pub(super) device: u64,
-    pub(super) inode: u64,
 }
 
 impl Found {

@@ -105,7 +105,8 @@ impl Put {
         }
     }
 
-    /// Counts what was moved aside, or moves it back if the step that followed failed.
+    /// Counts what was moved aside, or moves it back if the step that followed failed. What cannot be made durable
+    /// is there all the same.
     fn keep_moved(
         &mut self,
         moved: Option<MovedAside>,
@@ -120,10 +121,12 @@ impl Put {
             }
             return Err(error);
         }
-        if self.options.durability == Durability::EachFile {
-            moved.sync()?;
-        }
         self.report.moved_aside += 1;
+        if self.options.durability == Durability::EachFile
+            && let Err(error) = moved.sync()
+        {
+            self.problem(name, "make durable what was moved aside for", error);
+        }
         Ok(())
     }
 

@@ -183,6 +183,7 @@ fn an_error_at_every_step() {
     at_every_step("error=EIO", |target, expected, problems, what| {
         let complete = restored(target) == expected;
         assert!(complete || problems != Some(0), "{what}: not told");
+        assert!(!what.contains("fsync") || problems == Some(1), "{what}: {problems:?} are told");
     });
 }
 

@@ -1,6 +1,7 @@
 //! Files that are to be backed up: are they there, can they be read, and are there databases among them that are
 //! copied as they lie there.
 
+use std::fmt;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -25,9 +26,16 @@ const LMDB: u32 = 0xbeef_c0de;
 struct Seen {
     files: u64,
     bytes: u64,
-    unreadable: Vec<String>,
+    unreadable: Named,
     /// Databases that nobody brings to a halt before they are copied.
-    foreign: Vec<(PathBuf, &'static str)>,
+    foreign: Named,
+}
+
+/// Some of many, and how many there are.
+#[derive(Default)]
+struct Named {
+    first: Vec<String>,
+    count: u64,
 }
 
 /// Examines the configured sources of files that are meant.
@@ -104,9 +112,12 @@ impl Seen {
         };
         let size = file.entry.metadata.size;
         let mut header = [0; 32];
-        if size >= PAGE && size.is_multiple_of(PAGE) && content.read_exact(&mut header).is_ok() {
-            let kind = kind_of(&header);
-            self.foreign.extend(kind.map(|kind| (file.entry.path.clone(), kind)));
+        if size >= PAGE
+            && size.is_multiple_of(PAGE)
+            && content.read_exact(&mut header).is_ok()
+            && let Some(kind) = kind_of(&header)
+        {
+            self.foreign.push(format!("{} ({kind})", file.entry.path.display()));
         }
     }
 }
@@ -126,21 +137,15 @@ fn kind_of(header: &[u8; 32]) -> Option<&'static str> {
 fn judge(name: &str, config: &FilesConfig, seen: &Seen) -> Vec<Diagnosis> {
     let found = format!("{}, {}", size::count(seen.files, "file"), size::bytes(seen.bytes));
     let mut findings = vec![Diagnosis::ok("files", found)];
-    if !seen.unreadable.is_empty() {
+    if seen.unreadable.count > 0 {
         findings.push(Diagnosis::warning(
             "readable",
-            format!("not all of it: {}", named(&seen.unreadable)),
+            format!("not all of it: {}", seen.unreadable),
             "run backups as a user who may read them, or leave them out with `exclude`",
         ));
     }
-    if !seen.foreign.is_empty() {
-        let foreign: Vec<String> = seen
-            .foreign
-            .iter()
-            .map(|(path, kind)| format!("{} ({kind})", path.display()))
-            .collect();
-        let found =
-            format!("copied as they lie there, while they may be in use: {}", named(&foreign));
+    if seen.foreign.count > 0 {
+        let found = format!("copied as they lie there, while they may be in use: {}", seen.foreign);
         findings.push(if config.hooks.before.is_none() {
             Diagnosis::warning(
                 "databases",
@@ -157,13 +162,24 @@ fn judge(name: &str, config: &FilesConfig, seen: &Seen) -> Vec<Diagnosis> {
     findings
 }
 
-/// The first of them, and how many there are besides.
-fn named(all: &[String]) -> String {
-    let mut text = all.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ");
-    if all.len() > MOST_NAMED {
-        text += &format!(" and {} more", all.len() - MOST_NAMED);
+impl Named {
+    fn push(&mut self, text: String) {
+        self.count += 1;
+        if self.first.len() < MOST_NAMED {
+            self.first.push(text);
+        }
     }
-    text
+}
+
+/// The first of them, and how many there are besides.
+impl fmt::Display for Named {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.first.join(", "))?;
+        match self.count - self.first.len() as u64 {
+            0 => Ok(()),
+            more => write!(formatter, " and {more} more"),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -192,9 +208,13 @@ mod tests {
 
     #[test]
     fn some_are_named() {
-        let all = |count: u32| (0..count).map(|number| number.to_string()).collect::<Vec<_>>();
-        assert_eq!(named(&all(1)), "0");
-        assert_eq!(named(&all(3)), "0, 1, 2");
-        assert_eq!(named(&all(5)), "0, 1, 2 and 2 more");
+        let named = |count: u32| {
+            let mut named = Named::default();
+            (0..count).for_each(|number| named.push(number.to_string()));
+            named.to_string()
+        };
+        assert_eq!(named(1), "0");
+        assert_eq!(named(3), "0, 1, 2");
+        assert_eq!(named(5), "0, 1, 2 and 2 more");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lifeboat_sqlite::read_beginning;
+use lifeboat_sqlite::{SIDECARS, read_beginning};
 
 use super::finding::Diagnosis;
 
@@ -116,7 +116,7 @@ pub(super) fn beside(database: &Path) -> Vec<Diagnosis> {
     // Closing an index of a WAL would drop the locks that this process may have on it.
     let companion = |path: &Path| {
         let name = path.as_os_str().as_encoded_bytes();
-        ["-shm", "-wal", "-journal"].iter().any(|suffix| name.ends_with(suffix.as_bytes()))
+        SIDECARS.iter().any(|suffix| name.ends_with(suffix.as_bytes()))
     };
     let others = entries.flatten().take(MOST).filter_map(|entry| {
         let path = Some(entry.path()).filter(|path| !companion(path))?;

@@ -1,19 +1,18 @@
 //! The databases that lie among the files of a source.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use lifeboat_files::{Entry, Exclusion, FoundFile, Problem, Skip, Walk, WalkItem};
 use lifeboat_repository::PlacedDatabase;
 use lifeboat_restic::{Source, SourceItem, escape};
+use lifeboat_sqlite::SIDECARS;
 
 use crate::FilesTarget;
 use crate::backup::Taken;
+use crate::destination::suffixed;
 use crate::sources::inside::is_database;
-
-/// The suffixes of the files that SQLite keeps beside a database.
-const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// The databases among files: those that are captured are left out, with what SQLite keeps beside them. One
 /// that could not be captured is stored as it lies there: better than nothing of it.
@@ -38,7 +37,7 @@ impl Among {
                 continue;
             }
             captured.insert(inode);
-            companions.extend(beside(&database.path));
+            companions.extend(SIDECARS.map(|suffix| suffixed(&database.path, suffix)));
             let path = escape(database.path.as_os_str());
             placed.push(PlacedDatabase { name: database.name.clone(), path });
         }
@@ -59,14 +58,6 @@ impl Among {
         let known = told.then(|| self.failed.clone());
         WalkedFiles { walk, pending: None, known, excluded: 0 }
     }
-}
-
-fn beside(database: &Path) -> impl Iterator<Item = PathBuf> {
-    COMPANIONS.iter().map(move |suffix| {
-        let mut path = database.as_os_str().to_owned();
-        path.push(suffix);
-        PathBuf::from(path)
-    })
 }
 
 /// A walk that tells of databases that were not there when they were looked for. They are stored as they lie

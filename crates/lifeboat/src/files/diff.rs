@@ -5,6 +5,7 @@ mod trees;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use lifeboat_files::clean;
 use lifeboat_ltx::Txid;
 use lifeboat_repository::{BackupName, DatabaseSource, Manifest, Source};
 
@@ -12,7 +13,7 @@ pub use self::trees::{Change, Difference};
 
 use self::trees::TreeDiff;
 use super::StoredFiles;
-use super::filter::{Filter, clean};
+use super::filter::Filter;
 use super::restore::RestoreProblem;
 use crate::select::select;
 use crate::{OpenRepository, Progress, Result, Selection};

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use lifeboat_files::clean;
 use lifeboat_repository::{BackupName, Manifest, Source};
 
-use super::filter::clean;
 use super::stored::unescaped;
 use crate::discover::path_of_url;
 use crate::select::{candidates, database_in};
@@ -106,14 +106,9 @@ fn find<'a>(
 
 /// The one source that can be meant where none was named.
 fn only_one(manifest: &Manifest) -> Result<Option<&Source>> {
-    let placed: Vec<&String> = manifest
-        .sources
-        .iter()
-        .filter_map(Source::files)
-        .flat_map(|files| files.databases.iter().map(|database| &database.name))
-        .collect();
     let by_itself = |source: &&Source| {
-        source.name().is_some_and(|name| source.database().is_none() || !placed.contains(&name))
+        let is_placed = source.database().is_some_and(|one| manifest.is_placed(&one.name));
+        source.name().is_some() && !is_placed
     };
     let sources: Vec<&Source> = manifest.sources.iter().filter(by_itself).collect();
     match sources.as_slice() {

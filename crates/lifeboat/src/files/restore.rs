@@ -11,7 +11,7 @@ mod tree;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use lifeboat_files::{Overwrite, Owners, PutOptions};
+use lifeboat_files::{Overwrite, Owners, PutOptions, clean};
 use lifeboat_repository::{BackupName, FilesSource, Manifest, Time};
 
 pub use self::placed::{PlacedAction, PlacedPlan, RestoredDatabase};
@@ -21,7 +21,7 @@ use self::report::Problems;
 use self::root::Root;
 use self::tree::TreeRestore;
 use super::StoredFiles;
-use super::filter::{Filter, clean};
+use super::filter::Filter;
 use super::meant::StoredSource;
 use super::stored::unescaped;
 use super::tree_walk::{Step, TreeWalk};

@@ -20,8 +20,9 @@ pub(crate) struct Item {
     pub(crate) tags: Vec<String>,
     /// The sources it holds.
     pub(crate) sources: Vec<String>,
-    /// The databases that lie among the files of a source, and that source: they stay as long as it does.
-    pub(crate) placed: BTreeMap<String, String>,
+    /// The databases that lie among the files of a source, and that source: they stay as long as it does. One may
+    /// lie among those of several.
+    pub(crate) placed: BTreeSet<(String, String)>,
     /// The sources that were taken out of it.
     pub(crate) forgotten: Vec<String>,
     /// Whether every source is of a kind that is known.
@@ -30,6 +31,7 @@ pub(crate) struct Item {
 
 impl Item {
     pub(crate) fn of(name: &BackupName, manifest: &Manifest) -> Self {
+        let placed = manifest.placed_databases();
         Self {
             name: name.clone(),
             host: manifest.host.clone(),
@@ -37,7 +39,7 @@ impl Item {
             backup_type: manifest.backup_type.clone(),
             tags: manifest.tags.clone(),
             sources: manifest.sources.iter().filter_map(Source::name).cloned().collect(),
-            placed: placed(manifest),
+            placed: placed.map(|(one, files)| (one.to_owned(), files.to_owned())).collect(),
             forgotten: manifest.forgotten.clone(),
             understood: !manifest.sources.contains(&Source::Unknown),
         }
@@ -51,12 +53,6 @@ impl Item {
             (!self.understood).then_some(Reason::NotUnderstood)
         }
     }
-}
-
-fn placed(manifest: &Manifest) -> BTreeMap<String, String> {
-    let files = manifest.sources.iter().filter_map(Source::files);
-    let placed = files.flat_map(|files| files.databases.iter().map(|one| (&one.name, &files.name)));
-    placed.map(|(database, files)| (database.clone(), files.clone())).collect()
 }
 
 /// Backups of one host and one type that were made of the same sources: rules count each group by
@@ -134,7 +130,8 @@ pub(crate) fn decide<'a>(
     let mut groups: BTreeMap<Group<'_>, Vec<&Item>> = BTreeMap::new();
     for item in items {
         let named = item.sources.iter().chain(&item.forgotten);
-        let made_of = named.filter(|source| !item.placed.contains_key(*source)).collect();
+        let placed: BTreeSet<&String> = item.placed.iter().map(|(database, _)| database).collect();
+        let made_of = named.filter(|source| !placed.contains(source)).collect();
         let group = (item.host.as_str(), made_of, item.backup_type.as_ref());
         groups.entry(group).or_default().push(item);
     }
@@ -142,7 +139,8 @@ pub(crate) fn decide<'a>(
     for ((host, sources, backup_type), mut items) in groups {
         items.sort_by(|one, other| other.name.cmp(&one.name));
         let mut backups: Vec<ForgetVerdict> = items.iter().map(|item| undecided(item)).collect();
-        let placed: BTreeSet<&String> = items.iter().flat_map(|item| item.placed.keys()).collect();
+        let placed = items.iter().flat_map(|item| &item.placed);
+        let placed: BTreeSet<&String> = placed.map(|(database, _)| database).collect();
         for source in sources.union(&placed).copied() {
             let rules = rules(host, backup_type, source);
             let reasons = of_source(&items, source, rules, drilled, zone, now);
@@ -247,8 +245,8 @@ mod tests {
 
     const NOW: &str = "2026-11-30T00:00:00Z";
 
-    /// `11-21 app,web #tag !web` is a backup of that day, with a tag, from which `web` was taken; with `+app`, that
-    /// database lies among the files `etc`.
+    /// `11-21 app,web #tag !web` is a backup of that day, with a tag, from which `web` was taken; with `+app/etc`,
+    /// that database lies among the files `etc`.
     fn items(text: &str) -> Vec<Item> {
         let item = |(number, line): (usize, &str)| {
             let mut words = line.split_whitespace();
@@ -266,7 +264,7 @@ mod tests {
                 backup_type: None,
                 tags: Vec::new(),
                 sources: words.next()?.split(',').map(str::to_owned).collect(),
-                placed: BTreeMap::new(),
+                placed: BTreeSet::new(),
                 forgotten: Vec::new(),
                 understood: true,
             };
@@ -274,8 +272,9 @@ mod tests {
                 match word.split_at(1) {
                     ("#", tag) => item.tags.push(tag.to_owned()),
                     ("!", source) => item.forgotten.push(source.to_owned()),
-                    ("+", name) => {
-                        item.placed.insert(name.to_owned(), "etc".to_owned());
+                    ("+", placed) => {
+                        let (database, files) = placed.split_once('/').unwrap();
+                        item.placed.insert((database.to_owned(), files.to_owned()));
                     }
                     ("@", host) => item.host = host.to_owned(),
                     ("=", name) => item.backup_type = Some(name.parse().unwrap()),
@@ -360,7 +359,7 @@ mod tests {
 
     #[test]
     fn databases_among_files_stay_with_them() {
-        let text = "11-20 etc\n11-21 app,etc +app\n11-22 app,etc +app";
+        let text = "11-20 etc\n11-21 app,etc +app/etc\n11-22 app,etc +app/etc";
         assert_eq!(
             decided(text, &last(1), &last(2), &[]),
             ["0 etc:-", "1 app:last etc:last", "2 app:last etc:last"]
@@ -369,6 +368,25 @@ mod tests {
             decided(text, &last(2), &last(1), &[]),
             ["0 etc:-", "1 app:last etc:-", "2 app:last etc:last"]
         );
+    }
+
+    /// Whichever of the two is looked at first.
+    #[test]
+    fn a_database_among_files_of_two_sources_stays_with_either() {
+        let named = KeepRules { tags: vec!["x".to_owned()], ..KeepRules::default() };
+        let newest = last(1);
+        for kept in ["app", "zoo"] {
+            let text = "11-21 app,db,zoo +db/app +db/zoo #x\n11-22 app,db,zoo +db/app +db/zoo";
+            let rules = |_: &str, _: Option<&BackupType>, source: &str| {
+                if source == kept { &named } else { &newest }
+            };
+            let now = NOW.parse().unwrap();
+            let groups = decide(&items(text), "pi", rules, &HashSet::new(), &TimeZone::UTC, now);
+            let groups = groups.unwrap();
+            let old = &groups[0].backups[1];
+            assert!(old.keep.contains_key("db") && old.keep.contains_key(kept), "{old:?}");
+            assert_eq!(old.forget, [if kept == "app" { "zoo" } else { "app" }]);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod fingerprint;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,9 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Where nobody tells of changes.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
-/// After a backup that failed.
+/// So often directories are looked for that nobody watches yet: where new ones still come then, nobody is sure.
+const PASSES: usize = 8;
+/// After a backup that failed, or that was not wanted.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
 
 /// The thread.
@@ -49,7 +52,7 @@ pub(super) struct OnChange<'a> {
 struct Watched {
     name: String,
     config: FilesConfig,
-    directories: Vec<PathBuf>,
+    directories: HashSet<PathBuf>,
     /// Whether some of its directories cannot be watched.
     blind: bool,
     /// When something was noticed: the first and the last time.
@@ -72,7 +75,7 @@ impl<'a> OnChange<'a> {
         let sources = context.on_change().map(|(name, config)| Watched {
             name,
             config,
-            directories: Vec::new(),
+            directories: HashSet::new(),
             blind: false,
             noticed: None,
             look_at: Some(Instant::now()),
@@ -85,9 +88,6 @@ impl<'a> OnChange<'a> {
 
     /// Works until the replication is told to stop.
     pub(super) fn run(mut self) {
-        for source in &mut self.sources {
-            source.watch(self.context, &mut self.watch);
-        }
         while !self.stop.is_set() {
             let now = Instant::now();
             for number in 0..self.sources.len() {
@@ -128,6 +128,8 @@ impl<'a> OnChange<'a> {
     fn settle(&mut self, number: usize) {
         let source = &mut self.sources[number];
         source.noticed = None;
+        // First, so that what changes after it was looked at is noticed.
+        source.watch(self.context, &mut self.watch);
         source.look_at = source.blind.then(|| Instant::now() + LOOK_EVERY);
         let done = back_up(self.context, source, self.events);
         let (database, repository) = (Some(source.name.as_str()), None);
@@ -137,6 +139,8 @@ impl<'a> OnChange<'a> {
                 self.events.event(&Event::Working { database, repository });
             }
             Ok(()) => {}
+            // Nothing has failed: the owner said that now is no time for it.
+            Err(Error::Skipped) => source.look_at = Some(Instant::now() + TRY_AGAIN),
             Err(error) => {
                 let error = chain(&error);
                 if !source.failing {
@@ -146,8 +150,6 @@ impl<'a> OnChange<'a> {
                 source.look_at = Some(Instant::now() + TRY_AGAIN);
             }
         }
-        // Directories have come that nobody watches yet.
-        source.watch(self.context, &mut self.watch);
     }
 }
 
@@ -162,29 +164,45 @@ impl Watched {
     fn holds(&self, noticed: &Noticed) -> bool {
         match noticed {
             Noticed::Written(path) | Noticed::Named(path) => {
-                path.parent().is_some_and(|parent| self.directories.iter().any(|one| one == parent))
+                path.parent().is_some_and(|parent| self.directories.contains(parent))
             }
             Noticed::Gone(path) => self.directories.contains(path),
             Noticed::Anything => true,
         }
     }
 
-    /// Watches all its directories, and those that its paths lie in.
+    /// Watches all its directories, and those that its paths lie in. A directory may come after the one that it is
+    /// in was looked through and before that is watched, so this is done until none has come.
     fn watch(&mut self, context: &Context, watch: &mut Watch) {
+        for _ in 0..PASSES {
+            let found = self.found(context);
+            self.blind = found.is_err();
+            let found = found.unwrap_or_default();
+            let is_new = found.iter().any(|directory| !self.directories.contains(directory));
+            self.directories = found;
+            for directory in &self.directories {
+                self.blind |= !watch.add(directory);
+            }
+            if !is_new {
+                return;
+            }
+        }
+        self.blind = true;
+    }
+
+    /// The directories that there are.
+    fn found(&self, context: &Context) -> Result<HashSet<PathBuf>> {
         let named = paths(&self.config);
-        self.directories = named.iter().filter_map(|path| path.parent()).map(Into::into).collect();
-        let Ok(walk) = walk(context, &self.config, Attributes::Leave, None) else { return };
-        for item in walk {
+        let above = named.iter().filter_map(|path| path.parent()).map(Into::into);
+        let mut directories: HashSet<PathBuf> = above.collect();
+        for item in walk(context, &self.config, Attributes::Leave, None)? {
             if let WalkItem::Enter(entry) = item
                 && named.iter().any(|path| entry.path.starts_with(path))
             {
-                self.directories.push(entry.path);
+                directories.insert(entry.path);
             }
         }
-        self.blind = !self.directories.iter().all(|directory| watch.add(directory));
-        if self.blind && self.look_at.is_none() {
-            self.look_at = Some(Instant::now() + LOOK_EVERY);
-        }
+        Ok(directories)
     }
 }
 

@@ -74,10 +74,12 @@ impl RunningCommand {
     pub(crate) fn end(&mut self) -> io::Result<Ended> {
         let status = self.child.wait()?;
         self.ended = true;
-        let late = self.watch.take().is_some_and(Watch::end);
+        // What it has left behind may hold its standard error open: the watch ends that, too.
         let errors = self.errors.take().map_or(Ok(Errors::default()), |thread| {
             thread.join().unwrap_or_else(|_| Err(io::Error::other("a thread panicked")))
-        })?;
+        });
+        let late = self.watch.take().is_some_and(Watch::end);
+        let errors = errors?;
         if late {
             return Err(io::Error::other(format!("not done after {:?}{errors}", self.timeout)));
         }
@@ -203,6 +205,14 @@ mod tests {
         let began = Instant::now();
         let (_, ended) = run("sleep 600 & sleep 600; wait", Some(200));
         assert_eq!(ended, Err("not done after 200ms".to_owned()));
+        assert!(began.elapsed() < Duration::from_secs(300));
+    }
+
+    #[test]
+    fn one_that_leaves_something_behind_which_holds_its_standard_error_takes_too_long() {
+        let began = Instant::now();
+        let (output, ended) = run("sleep 600 >/dev/null & echo done", Some(200));
+        assert_eq!((output.as_str(), ended), ("done\n", Err("not done after 200ms".to_owned())));
         assert!(began.elapsed() < Duration::from_secs(300));
     }
 }

@@ -54,7 +54,7 @@ fn patterns_and_paths_choose() {
         };
         let report = files.restore(&request);
         assert_eq!(report.problem_count, 0);
-        assert_eq!(report.files, expected.len() as u64, "{report:?}");
+        assert_eq!(report.put.files, expected.len() as u64, "{report:?}");
         assert_eq!(names(&root), expected, "{paths:?} {include:?} {exclude:?}");
         let is_whole = exclude.len() == 1 && include.is_empty();
         assert_eq!(root.join("empty").exists(), is_whole, "no directory is made for nothing");
@@ -67,7 +67,7 @@ fn a_path_names_its_source() {
     let files = some_files();
     let path = files.root().join("sub/c.conf");
     let report = files.try_restore(path.to_str(), &to(&files, "out")).unwrap();
-    assert_eq!((report.files, report.problem_count), (1, 0));
+    assert_eq!((report.put.files, report.problem_count), (1, 0));
     assert_eq!(names(&files.restored_root("out")), ["sub/c.conf"]);
 
     let missing = files.root().join("sub/none");
@@ -109,11 +109,11 @@ fn what_is_there_stays_or_goes_by_the_rule() {
         let found = [&older, &newer, &same_time].map(read);
         assert_eq!(found, expected, "{overwrite:?}");
         assert_eq!(
-            (report.replaced, report.moved_aside, report.problem_count),
+            (report.put.replaced, report.put.moved_aside, report.problem_count),
             (replaced, replaced, 0)
         );
-        assert_eq!(report.moved_to.len(), usize::from(replaced > 0));
-        if let [safe] = report.moved_to.as_slice() {
+        assert_eq!(report.put.moved_to.len(), usize::from(replaced > 0));
+        if let [safe] = report.put.moved_to.as_slice() {
             let kept = crate::machine::below(safe, &files.root()).join("a.conf");
             assert_eq!(read(&kept), "older");
         }
@@ -131,15 +131,15 @@ fn only_with_delete_goes_what_is_not_in_the_backup() {
     // Not below what was backed up.
     fs::write(out.join("beside"), "beside").unwrap();
     fs::write(root.parent().unwrap().join("beside"), "beside").unwrap();
-    assert_eq!(files.restore(&to(&files, "out")).removed, 0);
+    assert_eq!(files.restore(&to(&files, "out")).put.removed, 0);
     assert!(root.join("sub/extra").exists());
 
     let request = FilesRestoreRequest { delete: true, ..to(&files, "out") };
     let report = files.restore(&request);
-    assert_eq!((report.removed, report.problem_count), (2, 0), "{report:?}");
+    assert_eq!((report.put.removed, report.problem_count), (2, 0), "{report:?}");
     assert_same(&look(&root), &look(&files.root()), "without extras");
     assert!(out.join("beside").exists() && root.parent().unwrap().join("beside").exists());
-    let safe = crate::machine::below(&report.moved_to[0], &files.root());
+    let safe = crate::machine::below(&report.put.moved_to[0], &files.root());
     assert_eq!(fs::read(safe.join("more/and/more")).unwrap(), b"more");
     assert_eq!(fs::read(safe.join("sub/extra")).unwrap(), b"extra");
     // Only what was chosen is complete.
@@ -164,34 +164,15 @@ fn a_dry_run_touches_nothing_and_tells_the_same() {
     assert_same(&look(&files.base()), &before, "dry run");
     let wet = files.restore(&FilesRestoreRequest { dry_run: false, ..request });
     let counts = |report: &lifeboat::FilesRestoreReport| {
-        let lifeboat::FilesRestoreReport {
-            files,
-            directories,
-            others,
-            written_bytes,
-            unchanged,
-            replaced,
-            skipped,
-            removed,
-            moved_aside,
-            ..
-        } = *report;
-        (
-            files,
-            directories,
-            others,
-            written_bytes,
-            unchanged,
-            replaced,
-            skipped,
-            removed,
-            moved_aside,
-        )
+        let put = &report.put;
+        let content = [put.files, put.directories, put.others, put.written_bytes];
+        let there = [put.unchanged, put.replaced, put.skipped, put.removed, put.moved_aside];
+        (content, there)
     };
     assert_eq!(counts(&dry), counts(&wet));
-    assert_eq!((wet.replaced, wet.removed), (1, 1));
+    assert_eq!((wet.put.replaced, wet.put.removed), (1, 1));
     let nowhere = FilesRestoreRequest { dry_run: true, ..to(&files, "nowhere") };
-    assert_eq!(files.restore(&nowhere).files, 5);
+    assert_eq!(files.restore(&nowhere).put.files, 5);
     assert!(!files.base().join("nowhere").exists());
 }
 
@@ -206,7 +187,7 @@ fn nothing_is_written_through_a_link_that_lies_in_the_target() {
     std::os::unix::fs::symlink(&outside, root.join("sub")).unwrap();
     let before = look(&outside);
     let report = files.restore_to("out");
-    assert_eq!((report.replaced, report.problem_count), (1, 0));
+    assert_eq!((report.put.replaced, report.problem_count), (1, 0));
     assert_same(&look(&outside), &before, "outside");
     assert_same(&look(&root), &look(&files.root()), "the directory took the place of the link");
 

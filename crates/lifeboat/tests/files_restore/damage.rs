@@ -61,7 +61,7 @@ fn a_damaged_piece_takes_its_file_alone() {
         }
         let report = files.restore_to("out");
         let root = files.restored_root("out");
-        assert_eq!((report.problem_count, report.files), (1, 2), "{report:?}");
+        assert_eq!((report.problem_count, report.put.files), (1, 2), "{report:?}");
         assert_eq!(report.problems[0].path, root.join("two/b"));
         assert!(report.is_partial());
         assert!(!root.join("two/b").exists(), "no half of a file");
@@ -77,7 +77,7 @@ fn a_damaged_piece_takes_its_file_alone() {
         let size = here.metadata().unwrap().len();
         fs::write(&here, vec![7; usize::try_from(size).unwrap()]).unwrap();
         let report = files.restore(&usual());
-        assert_eq!((report.problem_count, report.replaced), (1, 0), "{report:?}");
+        assert_eq!((report.problem_count, report.put.replaced), (1, 0), "{report:?}");
         assert_eq!(fs::read(&here).unwrap()[0], 7);
     }
 }
@@ -103,7 +103,7 @@ fn a_damaged_directory_takes_what_is_in_it() {
             Ok(report) if report.problem_count == 0 => {}
             Ok(report) => {
                 problems += 1;
-                assert_eq!((report.problem_count, report.files), (1, 2), "{report:?}");
+                assert_eq!((report.problem_count, report.put.files), (1, 2), "{report:?}");
                 assert_eq!(report.problems[0].path, root.join("one"));
                 assert!(root.join("two/b").exists() && root.join("two/c").exists());
                 let mine = root.join("one/mine");

@@ -49,9 +49,9 @@ fn files_and_their_databases_come_back_and_what_was_there_is_kept() {
     let report = files.restore(&FilesRestoreRequest { delete: true, ..usual() });
     assert_eq!(report.problem_count, 0, "{report:?}");
     assert_eq!(report.directory, files.base(), "not the root of the file system");
-    assert_eq!((report.replaced, report.removed), (1, 1));
-    let safe = report.moved_to[0].join("files/etc");
-    assert_eq!(report.moved_to[0].parent(), Some(files.base().as_path()));
+    assert_eq!((report.put.replaced, report.put.removed), (1, 1));
+    let safe = report.put.moved_to[0].join("files/etc");
+    assert_eq!(report.put.moved_to[0].parent(), Some(files.base().as_path()));
     assert_eq!(fs::read(safe.join("app.conf")).unwrap(), b"port = 2");
     assert_eq!(fs::read(safe.join("new.conf")).unwrap(), b"new");
     assert_same(&look_without(&files.root(), &["data/live.db"]), &before, "in place");
@@ -121,7 +121,7 @@ fn the_databases_go_with_the_files_to_another_place() {
     let include = vec!["*.conf".to_owned()];
     let target = Some(files.base().join("chosen"));
     let report = files.restore(&FilesRestoreRequest { include, target, ..usual() });
-    assert_eq!((report.databases.len(), report.files), (0, 1));
+    assert_eq!((report.databases.len(), report.put.files), (0, 1));
 
     // Not through a link.
     let root = files.restored_root("linked");
@@ -149,7 +149,7 @@ fn what_belongs_to_lifeboat_is_never_taken_away() {
     let request = FilesRestoreRequest { delete: true, ..usual() };
     let plan = plan_files_restore(&opened, stored(&opened, None), &request, &Silent).unwrap();
     let report = lifeboat::restore_files(&opened, &plan, &Silent).unwrap();
-    assert_eq!((report.removed, report.problem_count), (1, 0), "{report:?}");
+    assert_eq!((report.put.removed, report.problem_count), (1, 0), "{report:?}");
     assert!(repository.join("lifeboat.json").exists());
     crate::common::assert_clean(&opened, "after the restore");
 }

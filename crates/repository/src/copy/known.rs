@@ -63,8 +63,8 @@ impl Known {
                     let sources = signed.manifest.sources.iter().filter_map(Source::database);
                     self.add(sources.flat_map(|source| source.objects.iter().cloned()));
                 }
-                Err(error) if error.is_damage() => {}
-                Err(error @ Error::UnknownFeature { .. }) => drop(error),
+                Err(error)
+                    if error.is_damage() || matches!(error, Error::UnknownFeature { .. }) => {}
                 Err(error) => return Err(error),
             }
         }

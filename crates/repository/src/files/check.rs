@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use lifeboat_restic::{
-    CheckOptions, CheckReport as ResticReport, Damage, LostRoot, ResticRepository, Root, SnapshotId,
+    CheckOptions, CheckReport as ResticReport, Damage, LostPath, LostRoot, ResticRepository, Root,
+    SnapshotId, escape,
 };
 
 use crate::check::{CheckReport, Progress};
@@ -107,7 +108,8 @@ fn tell(report: &mut CheckReport, found: &ResticReport) {
 
 /// What is lost, in a few words.
 pub(crate) fn describe(lost: &LostRoot) -> String {
-    let paths = lost.paths.iter().map(|lost| format!("{}: {}", lost.path.display(), lost.problem));
+    let path = |lost: &LostPath| format!("{}: {}", escape(lost.path.as_os_str()), lost.problem);
+    let paths = lost.paths.iter().map(path);
     let more = lost.more_paths.then(|| "and more".to_owned());
     let all: Vec<String> = lost.problem.iter().cloned().chain(paths).chain(more).collect();
     all.join("; ")

@@ -3,15 +3,13 @@
 use std::collections::BTreeSet;
 
 use lifeboat_restic::{
-    KeyFileInfo, ResticRepository, list_key_files, remove_key_file, write_key_file,
+    KEY_FILE_USERNAME, KeyFileInfo, ResticRepository, list_key_files, remove_key_file,
+    write_key_file,
 };
 use lifeboat_storage::secrecy::SecretString;
 
 use crate::wrapping::{WrappingName, list};
 use crate::{Repository, Result, Secrets};
-
-/// What our files in `keys/` call their user.
-const USERNAME: &str = "lifeboat";
 
 impl Repository {
     /// Sees to it that restic opens the files part with this password, from which the secrets came, and with
@@ -22,12 +20,14 @@ impl Repository {
         secrets: &Secrets,
         password: Option<&SecretString>,
     ) -> Result<()> {
+        // Listed before the wrappings: another host writes the wrapping of a password first, and then its file.
+        let files_there = list_key_files(self.storage())?;
         let names = list(self.storage())?;
         let wrappings: BTreeSet<String> =
             names.iter().map(|(name, _)| name.id.to_string()).collect();
         let mut held = BTreeSet::new();
-        for file in list_key_files(self.storage())? {
-            if file.username != USERNAME {
+        for file in files_there {
+            if file.username != KEY_FILE_USERNAME {
                 continue;
             }
             if wrappings.contains(&file.hostname) {
@@ -63,7 +63,8 @@ impl Repository {
             return Ok(None);
         };
         let wrapping = opened.name.id.to_string();
-        let is_its = |file: &KeyFileInfo| file.username == USERNAME && file.hostname == wrapping;
+        let is_its =
+            |file: &KeyFileInfo| file.username == KEY_FILE_USERNAME && file.hostname == wrapping;
         Ok(Some(list_key_files(self.storage())?.iter().any(is_its)))
     }
 }

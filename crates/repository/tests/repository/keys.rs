@@ -1,13 +1,13 @@
 //! Keys: added, removed, and new generations, whatever fails in between.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use lifeboat_repository::{
     Credential, Error, Holder, KeyHolder, Recipient, Repository, Result, Secrets, Wrapping,
 };
 use lifeboat_storage::secrecy::{ExposeSecret, SecretString};
-use lifeboat_storage::testing::{Fault, FaultKind, Faulty};
-use lifeboat_storage::{MemoryStorage, Storage, encrypt_bytes, x25519};
+use lifeboat_storage::testing::{Fault, FaultKind, Faulty, Meddle, Meddling};
+use lifeboat_storage::{Entry, Key, MemoryStorage, Storage, encrypt_bytes, x25519};
 
 use crate::common::{
     Database, World, backup, checked, copy, key, open, password, read, restore, txid,
@@ -316,4 +316,45 @@ fn a_repository_for_a_person_has_no_password() {
     assert!(restore(&repository, &secrets, &app.lineage, txid(1)).is_ok());
     let text = read(&memory, &repository.keys(None).unwrap()[0].name.key().unwrap());
     assert!(text.starts_with(b"age-encryption.org/v1\n"));
+}
+
+/// Another host adds a password between two listings.
+struct Joined {
+    memory: MemoryStorage,
+    join: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Meddle for Joined {
+    fn inner(&self) -> &dyn Storage {
+        &self.memory
+    }
+
+    fn list(&self, directory: Option<&Key>) -> lifeboat_storage::Result<Vec<Entry>> {
+        let listed = self.memory.list(directory);
+        if let Some(join) = self.join.lock().unwrap().take() {
+            join();
+        }
+        listed
+    }
+}
+
+/// The file of its wrapping, which is not known yet, is none that was left behind.
+#[test]
+fn restic_keeps_a_password_that_another_host_is_just_adding() {
+    let world = World::new();
+    let files = world.repository.files_or_new(&world.secrets).unwrap();
+    let other = again(&world.memory);
+    let (secrets, key) = (other.unlock(&password()).unwrap(), files.clone());
+    let join = move || {
+        let password = second_password();
+        let added = other.add_key(&secrets, Holder::Password(&password), "other").unwrap();
+        other.add_restic_key(&key, &password, added.name).unwrap();
+    };
+    let joined = Joined { memory: world.memory.clone(), join: Mutex::new(None) };
+    let joined = Meddling::new(joined);
+    let repository = open(Arc::new(joined.clone()));
+    *joined.join.lock().unwrap() = Some(Box::new(join));
+    repository.tend_restic_keys(&files, &world.secrets, None).unwrap();
+    assert!(joined.join.lock().unwrap().is_none());
+    lifeboat_restic::unlock(&world.memory, &second_password()).unwrap();
 }

@@ -67,15 +67,9 @@ impl<'a> Builder<'a> {
     }
 
     /// Builds until no more comes; the tree of `/`.
-    pub(super) fn run(mut self, events: &Receiver<Event>) -> Step<(TreeId, TreeStats)> {
+    pub(super) fn run(mut self, events: &Receiver<Vec<Event>>) -> Step<(TreeId, TreeStats)> {
         self.open.push(Directory::new(PathBuf::from("/"), None, None));
-        loop {
-            match events.recv() {
-                Ok(Event::End) => break,
-                Ok(event) => self.event(event)?,
-                Err(_) => return Err(Stop::Elsewhere),
-            }
-        }
+        while !self.batch(events.recv().map_err(|_| Stop::Elsewhere)?)? {}
         let last = self.open.pop().filter(|_| self.open.is_empty());
         let root = last.ok_or_else(|| Error::Disorder { path: PathBuf::from("/") })?;
         if root.encoder.is_empty() {
@@ -83,6 +77,17 @@ impl<'a> Builder<'a> {
         }
         let tree = self.store(root.encoder.finish())?;
         Ok((tree, self.stats))
+    }
+
+    /// Whether these were the last.
+    fn batch(&mut self, events: Vec<Event>) -> Step<bool> {
+        for event in events {
+            if matches!(event, Event::End) {
+                return Ok(true);
+            }
+            self.event(event)?;
+        }
+        Ok(false)
     }
 
     fn event(&mut self, event: Event) -> Step {

@@ -9,7 +9,7 @@ use super::budget::Budget;
 use super::builder::Builder;
 use super::known::Known;
 use super::parent::Parent;
-use super::reader::Reader;
+use super::reader::{EVENTS_AT_ONCE, Reader};
 use super::sealing::{pack_parcels, publish_packs, seal_pieces};
 use super::stop::{Outcome, Stop};
 use super::{ArchiveOptions, ArchiveProgress, Source};
@@ -23,6 +23,8 @@ use crate::{Error, Index, ResticRepository, Result};
 pub(crate) const IN_FLIGHT_BYTES: usize = 32 * 1024 * 1024;
 /// How many entries may be seen before the directory that the first of them is in has taken it up.
 pub(crate) const IN_FLIGHT_EVENTS: usize = 1024;
+/// Those that wait; beside them are those that are collected, and those that are just taken up.
+const WAITING_BATCHES: usize = IN_FLIGHT_EVENTS / EVENTS_AT_ONCE - 2;
 /// How many packs wait to become durable, beside the one that is being made durable.
 const IN_FLIGHT_PACKS: usize = 1;
 /// More threads than that would find nothing to do: one reads for all.
@@ -59,7 +61,7 @@ impl Pipeline<'_> {
                 let packer = spawn(scope, "archive-pack", pack)?;
 
                 let (ids, waiting_ids) = channel();
-                let (events, waiting_events) = sync_channel(IN_FLIGHT_EVENTS);
+                let (events, waiting_events) = sync_channel(WAITING_BATCHES);
                 let sealer = BlobSealer::new(cipher, options.level)?;
                 let builder = Builder::new(sealer, known, budget, waiting_ids, parcels.clone());
                 let build = move || outcome.of(|| builder.run(&waiting_events));

@@ -42,6 +42,9 @@ pub(super) enum Event {
     End,
 }
 
+/// So many of them are handed on at once: of files that are as they were there is little more to do than that.
+pub(super) const EVENTS_AT_ONCE: usize = 64;
+
 /// What was counted while reading.
 #[derive(Debug, Default)]
 pub(super) struct ReadStats {
@@ -66,7 +69,9 @@ pub(super) struct Reader<'a> {
     parent: Parent<'a>,
     budget: &'a Budget,
     jobs: Sender<Job<'a>>,
-    events: SyncSender<Event>,
+    events: SyncSender<Vec<Event>>,
+    /// Those that are not handed on yet.
+    batch: Vec<Event>,
     progress: &'a dyn ArchiveProgress,
     next_number: u64,
     stats: ReadStats,
@@ -86,11 +91,11 @@ impl<'a> Reader<'a> {
         parent: Parent<'a>,
         budget: &'a Budget,
         jobs: Sender<Job<'a>>,
-        events: SyncSender<Event>,
+        events: SyncSender<Vec<Event>>,
         progress: &'a dyn ArchiveProgress,
     ) -> Self {
-        let stats = ReadStats::default();
-        Self { chunker, parent, budget, jobs, events, progress, next_number: 0, stats }
+        let (batch, stats) = (Vec::with_capacity(EVENTS_AT_ONCE), ReadStats::default());
+        Self { chunker, parent, budget, jobs, events, batch, progress, next_number: 0, stats }
     }
 
     /// Reads all of the source.
@@ -100,6 +105,7 @@ impl<'a> Reader<'a> {
         }
         source.finish().map_err(|source| Error::Source { source })?;
         self.send(Event::End)?;
+        self.hand_on_events()?;
         self.stats.unreadable_parent_trees = self.parent.unreadable;
         Ok(self.stats)
     }
@@ -240,8 +246,14 @@ impl<'a> Reader<'a> {
         self.stats.problems.add(problem);
     }
 
-    fn send(&self, event: Event) -> Step {
-        self.events.send(event).map_err(|_| Stop::Elsewhere)
+    fn send(&mut self, event: Event) -> Step {
+        self.batch.push(event);
+        if self.batch.len() < EVENTS_AT_ONCE { Ok(()) } else { self.hand_on_events() }
+    }
+
+    fn hand_on_events(&mut self) -> Step {
+        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(EVENTS_AT_ONCE));
+        self.events.send(batch).map_err(|_| Stop::Elsewhere)
     }
 }
 

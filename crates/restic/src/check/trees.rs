@@ -46,8 +46,7 @@ impl<'a> Trees<'a> {
         let mut reader = TreeReader::new(self.repository, self.index);
         while let Some(id) = waiting.pop() {
             report.trees += 1;
-            // Where the first place of a directory is damaged, another may not be.
-            match reader.read(id).or_else(|_| self.repository.tree(self.index, &id)) {
+            match reader.read(id) {
                 Ok(tree) => self.look_at(id, &tree, &mut waiting, damages, report),
                 Err(error) => {
                     damages.add_error(format!("tree {id}"), &error);

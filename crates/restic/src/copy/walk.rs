@@ -48,9 +48,7 @@ impl SnapshotCopier {
                 continue;
             }
             let blob = BlobHandle { kind: BlobKind::Tree, id: id.into() };
-            // Where the first place of a directory is damaged, another may not be.
-            let plain =
-                reader.read_plain(id).or_else(|_| self.source.blob(&self.source_index, &blob))?;
+            let plain = reader.read_plain(id)?;
             let tree = understood(id, &plain)?;
             if self.lacks(&blob) && walked.blobs.insert(blob) {
                 steps.push(Step::Leave(blob, plain));

@@ -17,7 +17,7 @@ pub(super) fn needed(
     let mut reader = TreeReader::new(repository, index);
     while let Some(id) = needed.waiting.pop() {
         // Where the first place of a directory is damaged, another may not be.
-        let tree = reader.read(id).or_else(|_| repository.tree(index, &id))?;
+        let tree = reader.read(id)?;
         for node in &tree.nodes {
             needed.node(&node.content, node.subtree);
         }

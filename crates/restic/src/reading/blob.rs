@@ -42,7 +42,8 @@ pub(crate) fn read_anywhere(
 ) -> Result<Vec<u8>> {
     let mut first_error = None;
     for BlobLocation { pack, extent } in index.find_all(blob) {
-        let read = read_range(repository, &pack, &extent.range())
+        let read = must_be_short(blob, &extent)
+            .and_then(|()| read_range(repository, &pack, &extent.range()))
             .and_then(|mut bytes| open(opener, &pack, blob, &extent, &mut bytes));
         match read {
             Ok(plain) => return Ok(plain),

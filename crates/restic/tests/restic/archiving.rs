@@ -59,6 +59,14 @@ pub(crate) fn make_tree(root: &Path) {
     rustix::fs::mkfifoat(rustix::fs::CWD, root.join("pipe"), rustix::fs::Mode::RUSR).unwrap();
 }
 
+/// A repository, and such a tree beside it.
+fn place_with_tree() -> (Place, ResticRepository, PathBuf) {
+    let place = Place::new();
+    let (repository, files) = (place.init(), place.path("files"));
+    make_tree(&files);
+    (place, repository, files)
+}
+
 /// Every path below `root`, with all of it that `restic restore` puts back.
 fn contents(root: &Path) -> Vec<(PathBuf, String, Vec<u8>)> {
     let mut found = Vec::new();
@@ -103,9 +111,7 @@ fn restic_restores_what_was_archived_here() {
     if !have_restic() {
         return;
     }
-    let place = Place::new();
-    let (repository, files) = (place.init(), place.path("files"));
-    make_tree(&files);
+    let (place, repository, files) = place_with_tree();
     let archived = archive_path(&repository, &files, None);
     assert_eq!(archived.problems.count(), 0, "{:?}", archived.problems);
     assert_eq!((archived.files_new, archived.files_unmodified), (archived.files, 0));
@@ -124,9 +130,7 @@ fn restic_adds_nothing_to_what_was_archived_here() {
     if !have_restic() {
         return;
     }
-    let place = Place::new();
-    let (repository, files) = (place.init(), place.path("files"));
-    make_tree(&files);
+    let (place, repository, files) = place_with_tree();
     let archived = archive_path(&repository, &files, None);
     let before = place.restic(&["list", "blobs"]);
     let report =
@@ -148,9 +152,7 @@ fn what_restic_backed_up_is_not_read_again() {
     if !have_restic() {
         return;
     }
-    let place = Place::new();
-    let (repository, files) = (place.init(), place.path("files"));
-    make_tree(&files);
+    let (place, repository, files) = place_with_tree();
     place.restic(&["backup", &display(&files)]);
     let (parent, _) = repository.snapshots().unwrap().readable.remove(0);
     let archived = archive_path(&repository, &files, Some(parent));
@@ -161,9 +163,7 @@ fn what_restic_backed_up_is_not_read_again() {
 
 #[test]
 fn only_what_changed_is_read() {
-    let place = Place::new();
-    let (repository, files) = (place.init(), place.path("files"));
-    make_tree(&files);
+    let (_place, repository, files) = place_with_tree();
     let first = archive_path(&repository, &files, None);
     let second = archive_path(&repository, &files, Some(first.snapshot));
     assert_eq!(tree_of(&repository, &second, &files), tree_of(&repository, &first, &files));

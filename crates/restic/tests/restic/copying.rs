@@ -151,11 +151,7 @@ fn damage_keeps_only_what_has_it() {
     let blob = lifeboat_restic::BlobHandle { kind: BlobKind::Data, id };
     let location = second.find(&blob).unwrap();
     let key = location.pack.key().unwrap();
-    let mut bytes = Vec::new();
-    std::io::Read::read_to_end(&mut memory.read(&key, None).unwrap(), &mut bytes).unwrap();
-    bytes[location.extent.offset as usize + 50] ^= 1;
-    memory.remove(&key).unwrap();
-    memory.put(&key, &bytes).unwrap();
+    assert!(memory.damage(&key, |bytes| bytes[location.extent.offset as usize + 50] ^= 1));
 
     let to = new_repository(MemoryStorage::new());
     let mut copier = copier(&from, &to).unwrap();

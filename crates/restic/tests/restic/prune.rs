@@ -330,9 +330,8 @@ fn many_short_packs_become_few() {
     }
 }
 
-/// Two hosts that began at once: neither has seen what the other one stored.
-#[test]
-fn what_is_there_twice_stays_once() {
+/// What two hosts stored that began at once: neither has seen what the other one stored.
+fn of_two_at_once(one: Script, other: Script) -> (MemoryStorage, ResticRepository) {
     let (storage, key) = (MemoryStorage::new(), MasterKey::random().unwrap());
     write_key_file(&storage, &key, &password(), "pi").unwrap();
     let config = Config::random().unwrap();
@@ -340,16 +339,23 @@ fn what_is_there_twice_stays_once() {
         ResticRepository::open(Arc::new(storage.clone()), key.clone()).unwrap()
     };
     ResticRepository::init(Arc::new(storage.clone()), key.clone(), &config).unwrap();
-    let other = storage_of(&objects(&storage));
-    let file = |script: Script, seed: u64| script.file(&format!("/{seed}"), noise(seed, 30_000));
-    (0..4).fold(Script::default(), file).archive(&open(&storage), None).unwrap();
-    (2..6).fold(Script::default(), file).archive(&open(&other), None).unwrap();
-    for (key, bytes) in objects(&other) {
+    let others = storage_of(&objects(&storage));
+    one.archive(&open(&storage), None).unwrap();
+    other.archive(&open(&others), None).unwrap();
+    for (key, bytes) in objects(&others) {
         if storage.stat(&key).unwrap().is_none() {
             storage.put(&key, &bytes).unwrap();
         }
     }
     let repository = open(&storage);
+    (storage, repository)
+}
+
+#[test]
+fn what_is_there_twice_stays_once() {
+    let file = |script: Script, seed: u64| script.file(&format!("/{seed}"), noise(seed, 30_000));
+    let (storage, repository) =
+        of_two_at_once((0..4).fold(Script::default(), file), (2..6).fold(Script::default(), file));
     assert!(repository.usage().unwrap().duplicate_bytes > 60_000);
     prune(&repository).unwrap();
     let usage = repository.usage().unwrap();
@@ -360,6 +366,24 @@ fn what_is_there_twice_stays_once() {
     assert_sound(&repository);
     if have_restic() {
         assert_restic_finds_it_sound(&objects(&storage));
+    }
+}
+
+#[test]
+fn directories_that_are_there_twice_are_read_where_they_are_whole() {
+    let script = || Script::default().enter("/d").file("/d/a", noise(1, 30_000)).leave();
+    let (storage, repository) = of_two_at_once(script(), script());
+    let index = Index::load(&repository).unwrap();
+    let packs: BTreeSet<PackId> =
+        index.blobs(BlobKind::Tree).map(|(_, location)| location.pack).collect();
+    assert_eq!(packs.len(), 2);
+    let parent = snapshots(&repository)[0];
+    for pack in packs {
+        let key = pack.key().unwrap();
+        assert!(storage.damage(&key, |bytes| bytes.iter_mut().for_each(|byte| *byte ^= 1)));
+        let archived = script().archive(&repository, Some(parent)).unwrap();
+        assert_eq!((archived.unreadable_parent_trees, archived.read_bytes), (0, 0));
+        assert!(storage.damage(&key, |bytes| bytes.iter_mut().for_each(|byte| *byte ^= 1)));
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use lifeboat_restic::{
     BlobHandle, BlobId, BlobKind, Error, Index, Node, ObjectId, ReadOptions, ResticRepository,
 };
+use lifeboat_storage::Storage;
 use lifeboat_storage::testing::{Fault, FaultKind, Faulty, Operation};
-use lifeboat_storage::{MemoryStorage, Storage};
 
 use crate::fixture::{Fixture, fixture};
 
@@ -158,19 +158,6 @@ fn a_storage_that_is_gone_is_an_error_for_each_blob() {
     assert!(reader.read(&mut [0; 16]).is_err());
 }
 
-/// Puts other bytes in the place of an object.
-fn replace(
-    storage: &MemoryStorage,
-    key: &lifeboat_storage::Key,
-    change: impl FnOnce(&mut Vec<u8>),
-) {
-    let mut bytes = Vec::new();
-    storage.read(key, None).unwrap().read_to_end(&mut bytes).unwrap();
-    change(&mut bytes);
-    storage.remove(key).unwrap();
-    storage.put(key, &bytes).unwrap();
-}
-
 #[test]
 fn damage_is_named_and_takes_no_other_file_with_it() {
     let Some(fixture) = fixture() else { return };
@@ -191,7 +178,7 @@ fn damage_is_named_and_takes_no_other_file_with_it() {
     ];
     for (what, damage, problem) in damages {
         let storage = fixture.storage();
-        replace(&storage, &key, damage);
+        assert!(storage.damage(&key, damage));
         let failed = unreadable(fixture, &fixture.open(storage), &ReadOptions::default());
         assert!(failed.iter().all(|line| line.contains(key.as_str())), "{what}: {failed:?}");
         assert!(failed.iter().any(|line| line.contains(problem)), "{what}: {failed:?}");

@@ -14,7 +14,7 @@ pub(super) fn run(session: &Session) -> Result<(), Error> {
 }
 
 fn show(list: &KeyList) -> Result<(), Error> {
-    let mut rows = vec![["  ID", "FOR", "GENERATION", "MADE", "LABEL"].map(str::to_owned).to_vec()];
+    let mut rows = vec![table::heading(["  ID", "FOR", "GENERATION", "MADE", "LABEL"])];
     rows.extend(list.keys.iter().map(row));
     table::columns(&rows).iter().try_for_each(|line| output::line(line))?;
     match &list.recipient {

@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use lifeboat_sqlite::SIDECARS;
+
 use super::FilesRestorePlan;
 use crate::OpenRepository;
 use crate::destination::suffixed;
-
-/// What SQLite keeps beside a database.
-const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// Paths that are not taken away although the tree does not have them: databases, which are not in the tree, and
 /// what belongs to Lifeboat.
@@ -19,7 +18,7 @@ impl Protected {
         let mut paths = Vec::new();
         let placed = plan.source.databases.iter();
         for path in placed.filter_map(|one| plan.root.place(&super::unescaped(&one.path))) {
-            paths.extend(COMPANIONS.iter().map(|suffix| suffixed(&path, suffix)));
+            paths.extend(SIDECARS.map(|suffix| suffixed(&path, suffix)));
             paths.push(path);
         }
         let own = opened.context().own_directories().into_iter();

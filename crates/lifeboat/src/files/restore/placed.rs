@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use lifeboat_files::Overwrite;
-use lifeboat_repository::{DatabaseSource, FilesSource, Manifest, Source};
+use lifeboat_repository::{DatabaseSource, FilesSource, Manifest};
 use lifeboat_sqlite::Replaced;
 
 use super::super::filter::Filter;
@@ -72,7 +72,7 @@ pub(super) fn plan(
     let meant = meant.filter(|(_, path)| filter.choose(path).itself);
     let plan = meant.filter_map(|(placed, path)| {
         let target = root.place(&path)?;
-        let database = find(manifest, &placed.name);
+        let database = manifest.database(&placed.name);
         let there = target.symlink_metadata().ok();
         let action = match (database, there) {
             (None, _) => PlacedAction::Forgotten,
@@ -94,10 +94,6 @@ fn action(overwrite: Overwrite, database: &DatabaseSource, there: &Metadata) -> 
     }
 }
 
-fn find<'a>(manifest: &'a Manifest, name: &str) -> Option<&'a DatabaseSource> {
-    manifest.sources.iter().filter_map(Source::database).find(|database| database.name == name)
-}
-
 /// Restores them. One that fails is a problem.
 pub(super) fn restore_all(
     opened: &OpenRepository<'_>,
@@ -107,7 +103,7 @@ pub(super) fn restore_all(
 ) -> (Vec<RestoredDatabase>, Detour) {
     let (mut restored, mut detour) = (Vec::new(), Detour::default());
     for placed in &plan.databases {
-        let Some(database) = find(&plan.manifest, &placed.name) else {
+        let Some(database) = plan.manifest.database(&placed.name) else {
             let why = "the database is not in this backup any more: it was forgotten";
             problems.add(&placed.target, why);
             continue;

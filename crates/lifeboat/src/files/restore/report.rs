@@ -1,6 +1,5 @@
 //! What came of a restore of files.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use lifeboat_files::PutReport;
@@ -35,32 +34,8 @@ pub struct FilesRestoreReport {
     pub detour: Detour,
     /// Whether nothing was touched.
     pub dry_run: bool,
-    /// Regular files that are as in the backup now.
-    pub files: u64,
-    /// Directories made or entered.
-    pub directories: u64,
-    /// Links, devices, pipes and sockets that are as in the backup now.
-    pub others: u64,
-    /// Bytes of content that were written.
-    pub written_bytes: u64,
-    /// Files and others that were there with the same content.
-    pub unchanged: u64,
-    /// Entries in whose place something else was.
-    pub replaced: u64,
-    /// Entries in whose place something else stays.
-    pub skipped: u64,
-    /// Names that are not in the backup and were taken away.
-    pub removed: u64,
-    /// What was moved to a safe place, replaced or removed.
-    pub moved_aside: u64,
-    /// Where that is.
-    pub moved_to: Vec<PathBuf>,
-    /// Entries that belong to whoever ran this instead of their owner.
-    pub owners_skipped: u64,
-    /// Entries without their setuid or setgid bit, because their owner is another.
-    pub set_id_dropped: u64,
-    /// Users and groups that are not known here: their numbers were taken.
-    pub unknown_owners: BTreeSet<String>,
+    /// What came of the tree. Its problems are told below, with all others.
+    pub put: PutReport,
     /// The databases among the files.
     pub databases: Vec<RestoredDatabase>,
     /// Objects of databases that were gone around.
@@ -74,11 +49,11 @@ pub struct FilesRestoreReport {
 }
 
 impl FilesRestoreReport {
-    pub(super) fn new(plan: &FilesRestorePlan, put: PutReport, mut problems: Problems) -> Self {
+    pub(super) fn new(plan: &FilesRestorePlan, mut put: PutReport, mut problems: Problems) -> Self {
         // What lies below a directory that could not be made is not told one by one.
         let untold = put.problem_count.saturating_sub(put.problems.len() as u64);
-        for problem in &put.problems {
-            problems.add(&problem.path, chain(problem));
+        for problem in std::mem::take(&mut put.problems) {
+            problems.add(&problem.path, chain(&problem));
         }
         Self {
             backup: plan.backup.clone(),
@@ -86,19 +61,7 @@ impl FilesRestoreReport {
             directory: plan.directory.clone(),
             detour: plan.detour.clone(),
             dry_run: plan.request.dry_run,
-            files: put.files,
-            directories: put.directories,
-            others: put.others,
-            written_bytes: put.written_bytes,
-            unchanged: put.unchanged,
-            replaced: put.replaced,
-            skipped: put.skipped,
-            removed: put.removed,
-            moved_aside: put.moved_aside,
-            moved_to: put.moved_to,
-            owners_skipped: put.owners_skipped,
-            set_id_dropped: put.set_id_dropped,
-            unknown_owners: put.unknown_owners,
+            put,
             databases: Vec::new(),
             damaged: Vec::new(),
             problem_count: problems.count + untold,

@@ -1,8 +1,10 @@
 //! What the files of a source look like from outside.
 
+use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt;
 
 use lifeboat_files::{Entry, Kind, WalkItem};
+use lifeboat_sqlite::SIDECARS;
 use sha2::{Digest, Sha256};
 
 use crate::config::FilesConfig;
@@ -14,22 +16,22 @@ use crate::{Context, Result};
 /// they change all the time, and are protected continuously.
 pub(super) fn fingerprint(context: &Context, config: &FilesConfig) -> Result<String> {
     let mut hasher = Sha256::new();
-    let mut database: Option<Vec<u8>> = None;
+    let mut databases: HashSet<Vec<u8>> = HashSet::new();
     for item in walk(context, config, Attributes::Leave, None)? {
         match item {
             WalkItem::Enter(entry) => add(&mut hasher, &Entry { kind: Kind::Directory, ..entry }),
             WalkItem::Entry(entry) => add(&mut hasher, &entry),
             WalkItem::File(file) => {
                 let path = file.entry.path.as_os_str().as_bytes();
-                let is_beside = |database: &Vec<u8>| {
-                    path.strip_prefix(database.as_slice())
-                        .is_some_and(|rest| matches!(rest, b"-wal" | b"-shm" | b"-journal"))
+                // What is beside a database comes after it, and others may come between.
+                let is_beside = |suffix: &&str| {
+                    path.strip_suffix(suffix.as_bytes()).is_some_and(|one| databases.contains(one))
                 };
-                if database.as_ref().is_some_and(is_beside) {
+                if SIDECARS.iter().any(is_beside) {
                     continue;
                 }
                 if config.databases != Some(false) && is_database(&file) {
-                    database = Some(path.to_vec());
+                    databases.insert(path.to_vec());
                     continue;
                 }
                 add(&mut hasher, &file.entry);
@@ -65,5 +67,35 @@ fn add(hasher: &mut Sha256, entry: &Entry) {
         hasher.update(metadata.size.to_le_bytes());
         hasher.update(metadata.modified.seconds.to_le_bytes());
         hasher.update(metadata.modified.nanoseconds.to_le_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::{Environment, Overrides};
+
+    #[test]
+    fn what_is_beside_a_database_does_not_count_whatever_comes_between() {
+        let home = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, content: &[u8]| fs::write(home.path().join(name), content).unwrap();
+        let mut database = b"SQLite format 3\0".to_vec();
+        database.resize(4096, 0);
+        write("app.db", &database);
+        write("app.db-backup", &database);
+        write("app.db-wal", b"one");
+        write("other-wal", b"one");
+        let environment = Environment::of([("HOME", home.path())], home.path());
+        let context = Context::load(environment, Overrides::default()).unwrap();
+        let config = FilesConfig::of(vec![home.path().to_owned()]);
+        let look = || fingerprint(&context, &config).unwrap();
+        let first = look();
+        write("app.db-wal", b"more than one");
+        assert_eq!(look(), first);
+        write("other-wal", b"more than one");
+        assert_ne!(look(), first);
     }
 }
