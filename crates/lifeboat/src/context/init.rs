@@ -95,6 +95,13 @@ impl Context {
         if chosen.access.is_given() {
             return Err(Error::NotEncrypted { location: chosen.location.to_string() });
         }
+        if chosen.location.local_path().is_none() {
+            // Litestream has other names in each of these stores.
+            return Err(Error::usage(
+                format!("form litestream cannot be kept at {}", chosen.location),
+                "keep it in a directory, or use form sealed",
+            ));
+        }
         chosen.location.refuse_replica()?;
         let storage = self.wrap(chosen.location.create()?);
         Repository::init_litestream(storage.clone())?;
