@@ -6,22 +6,40 @@ use lifeboat::{ConfigSecret, StoreConfig};
 #[command(next_help_heading = "S3 options")]
 pub(crate) struct S3Arguments {
     /// Bucket of the repository; the same as --repository s3://BUCKET/PREFIX
-    #[arg(long, global = true, value_name = "BUCKET", conflicts_with = "repository")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        value_name = "BUCKET",
+        conflicts_with = "repository"
+    )]
     s3_bucket: Option<String>,
     /// Prefix within the bucket
-    #[arg(long, global = true, value_name = "PREFIX", requires = "s3_bucket")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        value_name = "PREFIX",
+        requires = "s3_bucket"
+    )]
     s3_prefix: Option<String>,
     /// Region of the bucket [env: AWS_REGION]
-    #[arg(long, global = true, value_name = "REGION")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "REGION")]
     s3_region: Option<String>,
     /// URL of a store that is not Amazon's [env: AWS_ENDPOINT_URL]
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "URL")]
     s3_endpoint: Option<String>,
     /// Id of the key [env: AWS_ACCESS_KEY_ID]
-    #[arg(long, global = true, value_name = "ID")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "ID")]
     s3_access_key: Option<String>,
     /// Its secret, which all users of this machine can see here: better in AWS_SECRET_ACCESS_KEY
-    #[arg(long, global = true, value_name = "SECRET", requires = "s3_access_key")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        value_name = "SECRET",
+        requires = "s3_access_key"
+    )]
     s3_secret_key: Option<String>,
 }
 
