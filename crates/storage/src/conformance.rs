@@ -7,13 +7,49 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use crate::{Child, Entry, Error, Key, Storage};
+use crate::{Child, CreateNew, Entry, Error, Key, Storage};
+
+/// What a storage promises where storages differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promises {
+    /// How a taken key is refused.
+    pub create_new: CreateNew,
+    /// How exactly a given time is kept.
+    pub times: Times,
+}
+
+/// How exactly a storage keeps the time that an object was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Times {
+    /// To the millisecond.
+    Milliseconds,
+    /// To the second.
+    Seconds,
+    /// Not at all: an object has the time at which it was published.
+    NotKept,
+}
+
+impl Default for Promises {
+    /// Taken keys are refused, times are kept to the millisecond.
+    fn default() -> Self {
+        Self { create_new: CreateNew::Refused, times: Times::Milliseconds }
+    }
+}
 
 /// Runs all properties, each on a storage of its own from `make`, which must be empty.
 pub fn run(make: &dyn Fn() -> Arc<dyn Storage>) {
+    run_promising(Promises::default(), make);
+}
+
+/// Runs all properties of a storage that promises this.
+pub fn run_promising(promises: Promises, make: &dyn Fn() -> Arc<dyn Storage>) {
+    assert_eq!(make().create_new(), promises.create_new);
+    a_given_time_is_kept(&make(), promises.times);
+    if promises.create_new == CreateNew::Refused {
+        of_concurrent_creators_one_wins(&make());
+    }
     let properties: [fn(&Arc<dyn Storage>); 16] = [
         an_object_reads_as_written,
-        a_given_time_is_kept,
         a_taken_key_is_refused,
         nothing_is_visible_before_publish,
         a_dropped_upload_leaves_nothing,
@@ -26,7 +62,8 @@ pub fn run(make: &dyn Fn() -> Arc<dyn Storage>) {
         a_long_listing_is_complete,
         a_removed_object_is_gone,
         odd_names_are_kept_apart,
-        of_concurrent_creators_one_wins,
+        concurrent_writers_of_different_keys_all_win,
+        a_content_is_created_whole,
         an_open_reader_survives_a_removal,
     ];
     for property in properties {
@@ -68,16 +105,27 @@ pub fn an_object_reads_as_written(storage: &Arc<dyn Storage>) {
     assert!((now - minute..now + minute).contains(&entry.modified), "{:?}", entry.modified);
 }
 
-/// To the millisecond, and whatever was written after it was given.
-pub fn a_given_time_is_kept(storage: &Arc<dyn Storage>) {
+/// In listings too, and whatever was written after it was given. The name is one of those whose time is given.
+pub fn a_given_time_is_kept(storage: &Arc<dyn Storage>, times: Times) {
     let given = SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_229_340_123);
+    let before = SystemTime::now();
     let mut upload = storage.begin().expect("begin");
     upload.set_modified(given);
     upload.write_all(&[7; 300_000]).expect("write");
-    upload.publish(&key("a/dated")).expect("publish");
-    let entry = storage.stat(&key("a/dated")).expect("stat").expect("an object");
-    assert_eq!(entry.modified, given);
-    assert_eq!(list(storage, Some("a"))[0].modified, given);
+    upload.publish(&key("a/dated.ltx")).expect("publish");
+    storage.put_content(&key("a/put.ltx"), &&b"content"[..], Some(given)).expect("put");
+    let stat = |name| storage.stat(&key(name)).expect("stat").expect("an object");
+    let listed = list(storage, Some("a"));
+    assert_eq!(names(&listed), ["a/dated.ltx", "a/put.ltx"]);
+    for entry in listed.into_iter().chain([stat("a/dated.ltx"), stat("a/put.ltx")]) {
+        let found = entry.modified;
+        let is_kept = match times {
+            Times::Milliseconds => found == given,
+            Times::Seconds => found == given - Duration::from_millis(123),
+            Times::NotKept => found + Duration::from_secs(60) > before,
+        };
+        assert!(is_kept, "{}: {found:?}", entry.key);
+    }
 }
 
 /// Create-new: the first object stays as it is, and nothing of the second is left.
@@ -213,11 +261,13 @@ pub fn a_long_listing_is_complete(storage: &Arc<dyn Storage>) {
     assert_eq!(storage.list_names(Some(&key("many"))).expect("list").len(), 1500);
 }
 
-/// And its key is free again.
+/// When it says so: at once, for all ways to look; and its key is free again.
 pub fn a_removed_object_is_gone(storage: &Arc<dyn Storage>) {
     put(storage, "a/object", b"first");
     put(storage, "a/other", b"stays");
     assert!(storage.remove(&key("a/object")).expect("remove"));
+    assert_eq!(storage.stat(&key("a/object")).expect("stat"), None);
+    assert!(matches!(storage.read(&key("a/object"), None), Err(Error::NotFound { .. })));
     assert!(!storage.remove(&key("a/object")).expect("remove again"));
     assert_eq!(names(&list(storage, None)), ["a/other"]);
     put(storage, "a/object", b"second");
@@ -240,6 +290,42 @@ pub fn odd_names_are_kept_apart(storage: &Arc<dyn Storage>) {
     let deepest = vec!["d"; 100].join("/");
     put(storage, &deepest, b"deep");
     assert_eq!(read(storage, &deepest, None), b"deep");
+}
+
+/// Their directories are new, so they race for those.
+pub fn concurrent_writers_of_different_keys_all_win(storage: &Arc<dyn Storage>) {
+    const WRITERS: usize = 8;
+    let barrier = Barrier::new(WRITERS);
+    thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let barrier = &barrier;
+            scope.spawn(move || {
+                barrier.wait();
+                for n in 0..5 {
+                    put(storage, &format!("all/{n}/{writer}"), format!("{writer} {n}").as_bytes());
+                }
+            });
+        }
+    });
+    assert_eq!(list(storage, Some("all")).len(), 5 * WRITERS);
+    for (writer, n) in (0..WRITERS).flat_map(|writer| (0..5).map(move |n| (writer, n))) {
+        let found = read(storage, &format!("all/{n}/{writer}"), None);
+        assert_eq!(found, format!("{writer} {n}").as_bytes());
+    }
+}
+
+/// 18 MiB, of a content that can be read again; a second one finds the key taken.
+pub fn a_content_is_created_whole(storage: &Arc<dyn Storage>) {
+    let bytes: Vec<u8> = (0..18_u32 << 18).flat_map(u32::to_be_bytes).collect();
+    storage.put_content(&key("content"), &bytes.as_slice(), None).expect("put");
+    assert!(read(storage, "content", None) == bytes, "the bytes differ");
+    for other in [&bytes[..], &bytes[1..], b""] {
+        match storage.put_content(&key("content"), &other, None) {
+            Err(Error::Exists { key, .. }) => assert_eq!(key.as_str(), "content"),
+            other => panic!("expected Exists, found {other:?}"),
+        }
+    }
+    assert!(read(storage, "content", None) == bytes, "the bytes differ");
 }
 
 /// Their directories are new too, so they race for those as well.

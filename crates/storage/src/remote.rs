@@ -14,6 +14,7 @@
 
 mod failure;
 mod patience;
+mod pieces;
 mod reader;
 mod spooled;
 
@@ -26,6 +27,7 @@ use std::time::{Duration, SystemTime};
 
 pub use self::failure::{Cause, Failure};
 pub use self::patience::Patience;
+pub(crate) use self::pieces::{pieces, send_pieces};
 use self::reader::RemoteReader;
 use self::spooled::SpooledUpload;
 use crate::bandwidth::LimitedContent;

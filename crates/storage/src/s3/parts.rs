@@ -1,9 +1,6 @@
 //! Creates large objects of parts.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -12,7 +9,7 @@ use super::S3;
 use super::client::Call;
 use super::refusal::Refusal;
 use crate::http::Body;
-use crate::remote::Attempt;
+use crate::remote::{Attempt, pieces, send_pieces};
 use crate::{Cause, Content, Failure, Patience, xml};
 
 /// No store takes more.
@@ -43,8 +40,9 @@ impl S3 {
         patience: &Patience,
     ) -> Attempt<bool> {
         let id = self.initiate(name, headers)?;
-        let parts = self
-            .send_parts(name, &id, content, patience)
+        let ranges = pieces(content.size(), self.part_bytes, MAX_PARTS);
+        let send = |at: usize, range: &_| self.send_part(name, &id, at + 1, content, range);
+        let parts = send_pieces(&ranges, self.parts_at_once, patience, send)
             .inspect_err(|_| self.abort_quietly(name, &id))?;
         let document = completion(&parts);
         let mut unanswered = false;
@@ -85,44 +83,6 @@ impl S3 {
         let document = xml::parse(&answer)?;
         let id = xml::text(document.root_element(), "UploadId").filter(|id| !id.is_empty());
         id.map(str::to_owned).ok_or_else(|| xml::missing("the id of an upload"))
-    }
-
-    /// Sends all parts, several at once; the first failure ends it.
-    fn send_parts(
-        &self,
-        name: &str,
-        id: &str,
-        content: &dyn Content,
-        patience: &Patience,
-    ) -> Attempt<Vec<Part>> {
-        let ranges = ranges(content.size(), self.part_bytes);
-        let next = AtomicUsize::new(0);
-        let sent: Mutex<Attempt<Vec<Option<Part>>>> = Mutex::new(Ok(vec![None; ranges.len()]));
-        let send = || {
-            loop {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                let has_failed = || sent.lock().unwrap_or_else(PoisonError::into_inner).is_err();
-                let Some(range) = ranges.get(at) else { return };
-                if has_failed() {
-                    return;
-                }
-                let part = patience.retry(|| self.send_part(name, id, at + 1, content, range));
-                let mut sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
-                match (&mut *sent, part) {
-                    (Ok(parts), Ok(part)) => parts[at] = Some(part),
-                    (Ok(_), Err(failure)) => *sent = Err(failure),
-                    (Err(_), _) => return,
-                }
-            }
-        };
-        thread::scope(|scope| {
-            for _ in 1..self.parts_at_once.get().min(ranges.len()) {
-                scope.spawn(send);
-            }
-            send();
-        });
-        let sent = sent.into_inner().unwrap_or_else(PoisonError::into_inner)?;
-        Ok(sent.into_iter().flatten().collect())
     }
 
     fn send_part(
@@ -189,19 +149,6 @@ impl S3 {
     }
 }
 
-/// What each part holds.
-fn ranges(size: u64, part_bytes: u64) -> Vec<Range<u64>> {
-    let part_bytes = part_bytes.max(size.div_ceil(MAX_PARTS)).max(1);
-    let mut ranges = Vec::new();
-    let mut start = 0;
-    while start < size {
-        let end = start.saturating_add(part_bytes).min(size);
-        ranges.push(start..end);
-        start = end;
-    }
-    ranges
-}
-
 /// The document that puts parts together.
 fn completion(parts: &[Part]) -> String {
     let mut document = String::from("<CompleteMultipartUpload>");
@@ -215,26 +162,4 @@ fn completion(parts: &[Part]) -> String {
     }
     document.push_str("</CompleteMultipartUpload>");
     document
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_cover_an_object() {
-        for (size, part_bytes, parts, last) in [
-            (17_u64, 16_u64, 2, 16..17),
-            (32, 16, 2, 16..32),
-            (160_000, 16, 10_000, 159_984..160_000),
-            (160_001, 16, 9_412, 159_987..160_001),
-            (5 << 40, 16 << 20, 10_000, 5_497_008_022_119..(5 << 40)),
-        ] {
-            let ranges = ranges(size, part_bytes);
-            assert_eq!(ranges.len(), parts, "{size}");
-            assert!(ranges.windows(2).all(|pair| pair[0].end == pair[1].start));
-            assert_eq!((ranges[0].start, ranges.last().unwrap().end), (0, size));
-            assert_eq!(ranges.last(), Some(&last).filter(|_| size < 1 << 30).or(ranges.last()));
-        }
-    }
 }

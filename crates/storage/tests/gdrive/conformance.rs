@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use lifeboat_storage::conformance::{Promises, Times};
 use lifeboat_storage::{Cause, CreateNew, Failure, Storage, conformance};
 
 use super::emulator::Emulator;
@@ -9,14 +10,17 @@ use super::emulator::Emulator;
 #[test]
 fn conformance_over_the_emulator() {
     let emulators = Mutex::new(Vec::new());
-    conformance::run(&|| {
+    let make = || {
         let emulator = Emulator::start();
         emulator.state().page_size = 7;
         let storage = emulator.open("gdrive://My backups/pi's").storage();
-        assert_eq!(storage.create_new(), CreateNew::Checked);
         emulators.lock().unwrap().push(emulator);
         storage
-    });
+    };
+    let promises = Promises { create_new: CreateNew::Checked, times: Times::Milliseconds };
+    conformance::run_promising(promises, &make);
+    // Where searches find at once what was created, the rule for duplicates settles it.
+    conformance::of_concurrent_creators_one_wins(&make());
 }
 
 #[test]

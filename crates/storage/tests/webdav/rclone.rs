@@ -3,11 +3,12 @@
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use lifeboat_storage::{Cause, Error, Failure, RcloneOptions, Storage, rclone};
+use lifeboat_storage::{Cause, Error, Failure, RcloneOptions, Storage, conformance, rclone};
 
-use super::{have, remote_options};
+use super::{PROMISES, have, remote_options};
 
 fn options(directory: &Path) -> RcloneOptions {
     let config = directory.join("rclone.conf");
@@ -38,22 +39,18 @@ fn processes(directory: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn conformance() {
+fn conformance_over_a_remote() {
     if !have("rclone") {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let count = Mutex::new(0);
-    for property in super::PROPERTIES {
-        let number = {
-            let mut count = count.lock().unwrap();
-            *count += 1;
-            *count
-        };
+    let count = AtomicU32::new(0);
+    conformance::run_promising(PROMISES, &|| {
+        let number = count.fetch_add(1, Ordering::Relaxed);
         let below = directory.path().join(number.to_string());
         fs::create_dir(&below).unwrap();
-        property(&open(&below));
-    }
+        open(&below)
+    });
 }
 
 #[test]
