@@ -15,6 +15,8 @@ mod request;
 mod response;
 mod status;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 mod wording;
 

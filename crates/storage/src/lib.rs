@@ -12,11 +12,14 @@
 
 mod age_reader;
 mod aws;
+mod azblob;
+mod b2;
 mod bandwidth;
 mod content;
 mod environment;
 mod error;
 mod frames;
+mod gcs;
 mod gdrive;
 mod hash;
 mod http;
@@ -33,6 +36,7 @@ mod s3;
 mod seal;
 mod seal_pool;
 mod storage;
+mod times;
 mod unseal;
 mod unseal_pool;
 mod webdav;
@@ -48,10 +52,13 @@ pub use age::secrecy;
 pub use age::x25519;
 
 pub use aws::Credentials;
+pub use azblob::{AzblobOptions, azblob};
+pub use b2::b2;
 pub use bandwidth::Bandwidth;
 pub use content::{Content, FileContent, StoredContent};
 pub use environment::Environment;
 pub use error::{Error, Result};
+pub use gcs::gcs;
 pub use gdrive::{
     Authorization, AuthorizationOptions, DriveEndpoints, DriveOptions, GoogleDrive, ImportedDrive,
     OAuthClient, TokenFile, import_rclone_drive,

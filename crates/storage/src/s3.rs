@@ -23,20 +23,21 @@ mod options;
 mod parts;
 mod read;
 mod refusal;
+mod resumable;
 mod signature;
 mod sweep;
-mod times;
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+pub(crate) use self::client::Authority;
 use self::client::{Call, Client};
 use self::dates::Dates;
-use self::times::{TIMESTAMP, parse_rfc3339};
 use crate::http::{Response, parse_http_date};
 use crate::remote::{Attempt, Depth, Opened, Page, Remote};
+use crate::times::parse_rfc3339;
 use crate::{Cause, Content, CreateNew, Entry, Failure, Key, Patience, xml};
 
 pub(crate) use self::dialect::Dialect;
@@ -44,6 +45,9 @@ pub use self::endpoint::Addressing;
 pub(crate) use self::open::{Access, open};
 pub use self::open::{BucketAddress, s3};
 pub use self::options::{LockMode, ObjectLock, S3Options};
+
+/// Where an object's own time is kept, as Litestream does.
+const TIMESTAMP: &str = "meta-litestream-timestamp";
 
 /// Objects in a bucket, below a prefix.
 #[derive(Debug)]
@@ -170,6 +174,10 @@ impl Remote for S3 {
     }
 
     fn sweep(&self, older_than: Duration) -> Attempt<u64> {
+        // Sessions end by themselves.
+        if !self.client.dialect.creates_new_in_parts {
+            return Ok(0);
+        }
         self.sweep_uploads(older_than)
     }
 }

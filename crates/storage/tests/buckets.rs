@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "buckets/azblob.rs"]
+mod azblob;
+#[path = "buckets/front.rs"]
+mod front;
 #[path = "buckets/proxy.rs"]
 mod proxy;
 #[path = "buckets/s3.rs"]

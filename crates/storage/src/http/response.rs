@@ -44,11 +44,6 @@ impl Response {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// All headers, with names in lower case.
-    pub(crate) fn headers(&self) -> &HeaderMap {
-        &self.headers
-    }
-
     /// What the body should have: a reader that ends earlier fails. `None` where the connection's end is the
     /// body's, so that nobody can tell whether it is whole.
     pub(crate) fn length(&self) -> Option<u64> {

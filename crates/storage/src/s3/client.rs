@@ -27,7 +27,7 @@ const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 
 /// With what requests show who they are from.
 #[derive(Debug)]
-pub(super) enum Authority {
+pub(crate) enum Authority {
     /// With a signature.
     Keys(Refreshing<Credentials>),
     /// With a token.

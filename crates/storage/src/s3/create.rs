@@ -4,11 +4,12 @@ use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use super::S3;
+use super::TIMESTAMP;
 use super::client::Call;
 use super::refusal::Refusal;
-use super::times::{TIMESTAMP, in_days, rfc3339};
 use crate::http::{Body, Response};
 use crate::remote::Attempt;
+use crate::times::{in_days, rfc3339};
 use crate::{Content, Failure, Patience};
 
 impl S3 {
@@ -24,13 +25,16 @@ impl S3 {
             return Ok(false);
         }
         let headers = self.headers(modified);
-        if content.size() > self.part_bytes && self.sends_parts() {
-            return self.create_of_parts(name, content, &headers, patience);
+        if content.size() > self.part_bytes {
+            return if self.client.dialect.creates_new_in_parts {
+                self.create_of_parts(name, content, &headers, patience)
+            } else {
+                self.create_in_session(name, content, &headers, patience)
+            };
         }
         let put = || {
             let body = Body::Content(content, 0..content.size());
-            let locked = self.object_lock.is_some();
-            Call::new("PUT", name).headers(&headers).body(body).checksum(locked)
+            Call::new("PUT", name).headers(&headers).body(body).checksum(self.has_checksums())
         };
         match self.create_new(name, put)? {
             None => Ok(false),
@@ -66,16 +70,17 @@ impl S3 {
         self.checks.load(Ordering::Relaxed)
     }
 
+    /// Whether a checksum goes with what is stored.
+    pub(super) fn has_checksums(&self) -> bool {
+        self.object_lock.is_some() && self.client.dialect.wants_checksums
+    }
+
     pub(super) fn is_taken(&self, name: &str) -> Attempt<bool> {
         match self.client.send(&Call::new("HEAD", name))? {
             Ok(_) => Ok(true),
             Err(refusal) if refusal.status == 404 => Ok(false),
             Err(refusal) => Err(refusal.into()),
         }
-    }
-
-    fn sends_parts(&self) -> bool {
-        self.client.dialect.creates_new_in_parts || self.only_looks()
     }
 
     /// What is stored beside an object.

@@ -12,8 +12,10 @@ pub(crate) struct Dialect {
     pub(super) scheme: Scheme,
     /// The header of an upload that must not replace an object, and its value.
     pub(super) create_new: (&'static str, &'static str),
-    /// Whether what is sent in parts may ask for that too; where not, an object is sent in one.
+    /// Whether what is sent in parts may ask for that too; where not, a large object is sent in a session.
     pub(super) creates_new_in_parts: bool,
+    /// Whether it wants a checksum of what is locked.
+    pub(super) wants_checksums: bool,
 }
 
 impl Dialect {
@@ -24,6 +26,7 @@ impl Dialect {
         scheme: AWS4,
         create_new: ("if-none-match", "*"),
         creates_new_in_parts: true,
+        wants_checksums: true,
     };
 
     /// Google's XML API.
@@ -33,6 +36,7 @@ impl Dialect {
         scheme: GOOG4,
         create_new: ("x-goog-if-generation-match", "0"),
         creates_new_in_parts: false,
+        wants_checksums: false,
     };
 
     /// Backblaze's, which has no conditions on uploads.

@@ -2,8 +2,8 @@
 
 use roxmltree::Node;
 
-use super::times::parse_rfc3339;
 use crate::remote::{Attempt, Page};
+use crate::times::parse_rfc3339;
 use crate::{Entry, Key, percent, xml};
 
 /// A page as it was answered, with the entity tag of each object.

@@ -76,7 +76,7 @@ impl S3 {
 
     fn initiate(&self, name: &str, headers: &[(String, String)]) -> Attempt<String> {
         let mut call = Call::new("POST", name).query("uploads", "").headers(headers);
-        if self.object_lock.is_some() {
+        if self.has_checksums() {
             call = call.header(self.client.dialect.header("checksum-algorithm"), "SHA256");
         }
         let answer = self.client.succeed(&call)?.text(xml::MAX_BYTES)?;
@@ -98,7 +98,7 @@ impl S3 {
             .query("partNumber", &number)
             .query("uploadId", id)
             .body(Body::Content(content, range.clone()))
-            .checksum(self.object_lock.is_some());
+            .checksum(self.has_checksums());
         let response = self.client.succeed(&call)?;
         let tag = response.header("etag").ok_or_else(|| xml::missing("the tag of a part"))?;
         let checksum = response.header(&self.client.dialect.header("checksum-sha256"));

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use super::S3;
 use super::client::Call;
 use super::listing::Names;
-use super::times::parse_rfc3339;
 use crate::remote::Attempt;
+use crate::times::parse_rfc3339;
 use crate::xml;
 
 /// An upload that is not finished.

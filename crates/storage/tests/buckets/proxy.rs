@@ -140,7 +140,7 @@ impl Proxy {
     }
 }
 
-fn read_head(reader: &mut impl BufRead) -> io::Result<Head> {
+pub fn read_head(reader: &mut impl BufRead) -> io::Result<Head> {
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let mut words = line.split_whitespace().map(str::to_owned);
@@ -160,7 +160,7 @@ fn read_head(reader: &mut impl BufRead) -> io::Result<Head> {
 }
 
 /// Sends a request, of which the body may be cut, and reads the answer, if there is to be one.
-fn forward(server: SocketAddr, head: &Head, body: &[u8], cut: bool) -> io::Result<Vec<u8>> {
+pub fn forward(server: SocketAddr, head: &Head, body: &[u8], cut: bool) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(server)?;
     let mut text = format!("{} {} HTTP/1.1\r\nconnection: close\r\n", head.method, head.path);
     for (name, value) in head.headers.iter().filter(|(name, _)| name != "expect") {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lifeboat_storage::conformance::{self, Promises};
 use lifeboat_storage::{
@@ -37,6 +38,12 @@ pub fn address(prefix: &str) -> BucketAddress {
 
 pub fn open(options: &S3Options) -> Arc<dyn Storage> {
     s3(&address("some/prefix"), &nothing(), options).unwrap()
+}
+
+/// Tries again, with pauses too short to notice.
+pub fn quickly() -> Patience {
+    let (first, longest) = (Duration::from_millis(1), Duration::from_millis(5));
+    Patience { first, longest, total: Duration::from_secs(60) }
 }
 
 #[test]

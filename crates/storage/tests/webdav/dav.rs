@@ -18,6 +18,8 @@ pub struct Customs {
     pub has_no_tags: bool,
     /// Says that a file is removed, and keeps it.
     pub keeps_what_is_deleted: bool,
+    /// Calls a path below a file a bad request, as Apache does.
+    pub refuses_below_files: bool,
     /// Answers with addresses instead of paths.
     pub answers_with_addresses: bool,
     /// Answers with paths of its own, as behind a proxy that it does not know of.
@@ -87,6 +89,11 @@ impl State {
         }
         let path = path_of(&request.path);
         let slash = request.path.ends_with('/');
+        let is_file = |path: &str| matches!(self.nodes.get(path), Some(Node::File { .. }));
+        let below_file = path.match_indices('/').any(|(end, _)| is_file(&path[..end]));
+        if self.customs.refuses_below_files && (below_file || (slash && is_file(&path))) {
+            return Response::new(400, "");
+        }
         let is_collection = self.nodes.get(&path) == Some(&Node::Collection);
         if is_collection && !slash {
             let to = format!("{}/", request.path);

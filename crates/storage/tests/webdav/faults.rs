@@ -201,6 +201,16 @@ fn what_a_listing_names_is_understood_or_refused() {
     assert_eq!(cause(&put(elsewhere).unwrap_err()), Cause::Protocol);
 }
 
+/// However a server calls what is below a file.
+#[test]
+fn what_is_missing_is_told_apart() {
+    for refuses_below_files in [false, true] {
+        let dav = Dav::start(Customs { refuses_below_files, ..Customs::default() });
+        let storage = open(&dav.url(), &options()).unwrap();
+        lifeboat_storage::conformance::a_missing_object_is_told_apart(&storage);
+    }
+}
+
 #[test]
 fn a_collection_that_is_gone_is_made_again() {
     let dav = Dav::start(Customs::default());

@@ -1,25 +1,22 @@
-//! Times as S3 has them.
+//! Times of RFC 3339, as stores have them.
 
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
-/// Where an object's own time is kept, as Litestream does.
-pub(super) const TIMESTAMP: &str = "meta-litestream-timestamp";
-
 /// `2026-11-21T02:49:00.123Z`, with as many digits as there are.
-pub(super) fn rfc3339(time: SystemTime) -> String {
+pub(crate) fn rfc3339(time: SystemTime) -> String {
     // What has no such year has no use for its time.
     Timestamp::try_from(time).unwrap_or_default().to_string()
 }
 
 /// Any time of RFC 3339.
-pub(super) fn parse_rfc3339(text: &str) -> Option<SystemTime> {
+pub(crate) fn parse_rfc3339(text: &str) -> Option<SystemTime> {
     text.trim().parse::<Timestamp>().ok().map(SystemTime::from)
 }
 
 /// The time from which an object that is stored now may be removed.
-pub(super) fn in_days(days: u32) -> SystemTime {
+pub(crate) fn in_days(days: u32) -> SystemTime {
     SystemTime::now() + Duration::from_secs(u64::from(days) * 86_400)
 }
 

@@ -1,0 +1,109 @@
+//! Creates large objects in Google's way: a session, to which pieces are added in their order. Unlike parts, it
+//! can be asked for an object that is new.
+
+use super::S3;
+use super::client::Call;
+use super::refusal::Refusal;
+use crate::http::{Body, Request, Response};
+use crate::remote::Attempt;
+use crate::{Cause, Content, Failure, Patience, xml};
+
+/// Pieces are multiples of this.
+const UNIT: u64 = 256 * 1024;
+/// Says that a session waits for more.
+const INCOMPLETE: u16 = 308;
+
+/// How far a session is.
+#[derive(Clone, Copy)]
+enum Progress {
+    /// It has so many bytes.
+    At(u64),
+    Created,
+    Taken,
+}
+
+impl S3 {
+    /// `false` if its name is taken.
+    pub(super) fn create_in_session(
+        &self,
+        name: &str,
+        content: &dyn Content,
+        headers: &[(String, String)],
+        patience: &Patience,
+    ) -> Attempt<bool> {
+        let call = || {
+            Call::new("POST", name)
+                .headers(headers)
+                .header(self.client.dialect.header("resumable"), "start")
+        };
+        let Some(answer) = self.create_new(name, call)? else { return Ok(false) };
+        // Who knows this address may write: it is shown nowhere.
+        let session = answer?.header("location").map(str::to_owned);
+        let session = session.ok_or_else(|| xml::missing("the address of a session"))?;
+        let mut at = 0;
+        loop {
+            match self.send_next(&session, content, at, patience) {
+                Ok(Progress::At(more)) => at = more,
+                Ok(Progress::Created) => return Ok(true),
+                Ok(Progress::Taken) => return Ok(false),
+                Err(failure) => {
+                    // What this leaves behind ends by itself within a week.
+                    let _ends_by_itself = self.client.http.send(Request::new("DELETE", session));
+                    return Err(failure);
+                }
+            }
+        }
+    }
+
+    /// Sends the next piece until it comes through; after a failure what the session has is asked for first.
+    fn send_next(
+        &self,
+        session: &str,
+        content: &dyn Content,
+        at: u64,
+        patience: &Patience,
+    ) -> Attempt<Progress> {
+        let size = content.size();
+        let mut is_known = true;
+        patience.retry(|| {
+            let mut from = at;
+            if !std::mem::take(&mut is_known) {
+                let range = format!("bytes */{size}");
+                match self.add(session, &range, Body::Nothing)? {
+                    Progress::At(has) => from = has,
+                    end => return Ok(end),
+                }
+            }
+            let piece = self.part_bytes.next_multiple_of(UNIT);
+            let to = from.saturating_add(piece).min(size);
+            if from >= to {
+                return Err(Failure::new(
+                    Cause::Protocol,
+                    "a session that has all bytes and does not end",
+                ));
+            }
+            let range = format!("bytes {from}-{}/{size}", to - 1);
+            self.add(session, &range, Body::Content(content, from..to))
+        })
+    }
+
+    fn add(&self, session: &str, range: &str, body: Body<'_>) -> Attempt<Progress> {
+        let request = Request::new("PUT", session).header("content-range", range).body(body);
+        let response = self.client.http.send(request)?;
+        match response.status() {
+            200 | 201 => Ok(Progress::Created),
+            INCOMPLETE => Ok(Progress::At(has(&response)?)),
+            412 => Ok(Progress::Taken),
+            // It ended or was lost: another is begun.
+            404 | 410 => Err(Failure::new(Cause::Interrupted, "the session is no longer there")),
+            _ => Err(Refusal::of(response).failure),
+        }
+    }
+}
+
+/// How many bytes a session has: `bytes=0-99`, or no header if it has none.
+fn has(response: &Response) -> Attempt<u64> {
+    let Some(range) = response.header("range") else { return Ok(0) };
+    let last = range.rsplit('-').next().and_then(|last| last.trim().parse::<u64>().ok());
+    last.and_then(|last| last.checked_add(1)).ok_or_else(|| xml::missing("what a session has"))
+}
