@@ -10,6 +10,8 @@
 //! 4. `MOVE` to its name, with `Overwrite: F`. Servers look and then rename: two hosts that publish one
 //!    key at the same moment may both succeed, which is [`CreateNew::Checked`].
 //!
+//! What a server says that it has, it has: whether that is on its disk is for the server to care for.
+//!
 //! What was cut off stays in `tmp/`, which no listing shows, until a sweep finds it.
 //!
 //! A listing asks for each collection by itself (`Depth: 1`): many servers refuse `Depth: infinity`, and some

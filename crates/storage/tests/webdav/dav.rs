@@ -7,45 +7,45 @@ use super::server::{Request, Response, Server, decode};
 
 /// How it differs from what the standard says.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Customs {
+pub(crate) struct Customs {
     /// Sends all of a file, whatever range is asked for.
-    pub ignores_ranges: bool,
+    pub(crate) ignores_ranges: bool,
     /// Replaces what is at the destination.
-    pub ignores_overwrite: bool,
+    pub(crate) ignores_overwrite: bool,
     /// Keeps the time that a file is given, as Nextcloud does.
-    pub keeps_times: bool,
+    pub(crate) keeps_times: bool,
     /// Has no entity tags.
-    pub has_no_tags: bool,
+    pub(crate) has_no_tags: bool,
     /// Says that a file is removed, and keeps it.
-    pub keeps_what_is_deleted: bool,
+    pub(crate) keeps_what_is_deleted: bool,
     /// Calls a path below a file a bad request, as Apache does.
-    pub refuses_below_files: bool,
+    pub(crate) refuses_below_files: bool,
     /// Answers with addresses instead of paths.
-    pub answers_with_addresses: bool,
+    pub(crate) answers_with_addresses: bool,
     /// Answers with paths of its own, as behind a proxy that it does not know of.
-    pub answers_with_other_paths: bool,
+    pub(crate) answers_with_other_paths: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Node {
+pub(crate) enum Node {
     Collection,
     File { bytes: Vec<u8>, modified: u64, version: u64 },
 }
 
-pub struct State {
+pub(crate) struct State {
     /// By decoded path, without a slash at the end; the root is `""`.
-    pub nodes: BTreeMap<String, Node>,
-    pub customs: Customs,
+    pub(crate) nodes: BTreeMap<String, Node>,
+    pub(crate) customs: Customs,
     version: u64,
 }
 
-pub struct Dav {
-    pub server: Server,
+pub(crate) struct Dav {
+    pub(crate) server: Server,
     state: Arc<Mutex<State>>,
 }
 
 impl Dav {
-    pub fn start(customs: Customs) -> Self {
+    pub(crate) fn start(customs: Customs) -> Self {
         let nodes = BTreeMap::from([(String::new(), Node::Collection)]);
         let state = Arc::new(Mutex::new(State { nodes, customs, version: 0 }));
         let shared = Arc::clone(&state);
@@ -55,16 +55,16 @@ impl Dav {
         Self { server, state }
     }
 
-    pub fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn url(&self) -> String {
-        format!("webdav://anna@{}/dav", self.server.address())
+    pub(crate) fn url(&self) -> String {
+        self.server.url().replace("http://", "webdav://anna@") + "/dav"
     }
 
     /// Paths of all files.
-    pub fn files(&self) -> Vec<String> {
+    pub(crate) fn files(&self) -> Vec<String> {
         let state = self.state();
         let files = state.nodes.iter().filter(|(_, node)| **node != Node::Collection);
         files.map(|(path, _)| path.clone()).collect()

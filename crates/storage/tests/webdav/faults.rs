@@ -225,7 +225,7 @@ fn a_collection_that_is_gone_is_made_again() {
 #[test]
 fn what_is_no_webdav_server_is_told() {
     let server = super::server::Server::start(|_| Response::new(405, ""));
-    let url = format!("webdav://anna@{}/", server.address());
+    let url = server.url().replace("http://", "webdav://anna@");
     let error = open(&url, &options()).unwrap().list(None).unwrap_err();
     assert_eq!(cause(&error), Cause::Invalid);
     let error = open("webdav://anna:password@host/", &options()).map(drop).unwrap_err();
@@ -239,7 +239,7 @@ fn what_is_no_webdav_server_is_told() {
 fn who_asks_is_found() {
     let sent = |environment: &'static [(&str, &str)], options: WebDavOptions| {
         let server = super::server::Server::start(|_| Response::new(404, ""));
-        let url = format!("webdav://anna@{}/", server.address());
+        let url = server.url().replace("http://", "webdav://anna@");
         let look_up = move |name: &str| {
             let found = environment.iter().find(|(variable, _)| *variable == name);
             found.map(|(_, value)| (*value).to_owned())
@@ -256,4 +256,27 @@ fn who_asks_is_found() {
     assert_eq!(sent(&[("LIFEBOAT_WEBDAV_TOKEN", "token")], none()), "Bearer token");
     let bearer = WebDavOptions { bearer_token: Some("mine".to_owned().into()), ..options() };
     assert_eq!(sent(&[], bearer), "Bearer mine");
+}
+
+/// As the module's table has it.
+#[test]
+fn operations_cost_what_is_said() {
+    let dav = Dav::start(Customs::default());
+    let storage = open(&dav.url(), &options()).unwrap();
+    let key = "a/object".parse().unwrap();
+    storage.put(&"a/first".parse().unwrap(), b"x").unwrap();
+    let cost = |operation: &dyn Fn()| {
+        dav.server.reset(None);
+        operation();
+        let requests = dav.server.requests();
+        requests.into_iter().map(|request| request.method).collect::<Vec<_>>().join(" ")
+    };
+    let put = |name: &str| storage.put(&name.parse().unwrap(), b"x").unwrap();
+    assert_eq!(cost(&|| put("a/object")), "PROPFIND PUT MOVE");
+    assert_eq!(cost(&|| drop(storage.read(&key, None).unwrap())), "GET");
+    assert_eq!(cost(&|| drop(storage.stat(&key).unwrap())), "PROPFIND");
+    assert_eq!(cost(&|| drop(storage.list(None).unwrap())), "PROPFIND PROPFIND");
+    assert_eq!(cost(&|| assert!(storage.remove(&key).unwrap())), "PROPFIND DELETE PROPFIND");
+    assert_eq!(cost(&|| put("a/b/1")), "PROPFIND MKCOL PUT MOVE");
+    assert_eq!(cost(&|| put("a/b/c/d/1")), "PROPFIND MKCOL MKCOL MKCOL PUT MOVE");
 }

@@ -9,13 +9,13 @@ use lifeboat_storage::{Cause, Failure, WebDavOptions, conformance};
 
 use super::{PROMISES, have, open, options};
 
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub url: String,
+    pub(crate) url: String,
 }
 
 impl Server {
-    pub fn start(directory: &Path) -> Self {
+    pub(crate) fn start(directory: &Path) -> Self {
         let mut child = Command::new("rclone")
             .args(["serve", "webdav", "--addr", "127.0.0.1:0", "--dir-cache-time", "1s"])
             .args(["--poll-interval", "0", "--config", "/dev/null"])
