@@ -248,6 +248,9 @@ impl State {
     fn search(&self, request: &Request) -> Response {
         let query = request.parameter("q").and_then(Query::parse);
         let Some(query) = query else { return refuse(400, "invalid") };
+        if query.parents().iter().any(|id| *id != "root" && self.find(id).is_none()) {
+            return refuse(404, "notFound");
+        }
         let fields = request.parameter("fields").unwrap_or_default();
         let inner =
             fields.strip_prefix("nextPageToken,files(").and_then(|rest| rest.strip_suffix(')'));

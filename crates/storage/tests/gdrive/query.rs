@@ -20,6 +20,15 @@ impl Query {
         rest.is_empty().then_some(query)
     }
 
+    /// The folders that it is about.
+    pub(crate) fn parents(&self) -> Vec<&str> {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(Self::parents).collect(),
+            Self::Parent(id) => vec![id],
+            Self::Name(_) | Self::Trashed(_) => Vec::new(),
+        }
+    }
+
     pub(crate) fn matches(&self, file: &Stored, is_trashed: bool) -> bool {
         match self {
             Self::All(parts) => parts.iter().all(|part| part.matches(file, is_trashed)),

@@ -58,13 +58,20 @@ fn conformance_over_a_remote() {
     });
 }
 
+/// Whatever the owner likes better: a cache would answer first and send later.
 #[test]
 fn what_is_published_is_at_the_remote() {
     if !have("rclone") {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let storage = open(directory.path());
+    let mut options = options(directory.path());
+    for argument in ["--vfs-cache-mode=writes", "--vfs-write-back=1h", "--cache-dir"] {
+        options.arguments.push(argument.into());
+    }
+    options.arguments.push(directory.path().join("cache").into());
+    let url = format!("rclone:box:{}/new/repository", directory.path().display());
+    let storage = rclone(&url, &options).unwrap();
     let bytes = vec![7; 5 << 20];
     storage.put(&"a/object".parse().unwrap(), &bytes).unwrap();
     assert!(fs::read(directory.path().join("new/repository/a/object")).unwrap() == bytes);
