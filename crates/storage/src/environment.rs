@@ -4,10 +4,12 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+type LookUp = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// Looks up environment variables. Not read globally, so that a test has its own.
 #[derive(Clone)]
 pub struct Environment {
-    look_up: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    look_up: Arc<LookUp>,
 }
 
 impl fmt::Debug for Environment {

@@ -161,7 +161,8 @@ impl Drive {
         if folders.is_empty() {
             return Ok(Vec::new());
         }
-        let named = self.client.named(key.file_name(), &folders)?;
+        let named = self.client.named(key.file_name(), &folders);
+        let named = named.map_err(|failure| self.folders.missing(&folders, failure))?;
         Ok(file::in_order(named.into_iter().filter(DriveFile::is_object).collect()))
     }
 

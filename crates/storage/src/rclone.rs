@@ -142,11 +142,14 @@ fn explained(mut failure: Failure, child: &Child, written: u64) -> Failure {
         failure.message = format!("rclone died: {}", child.log_since(0));
         return failure;
     }
-    // Which of the remote's failures this stands for, nobody can tell: most of them pass.
-    if matches!(failure.cause, Cause::Denied | Cause::Invalid) {
+    let told = child.log_since(written);
+    if told.contains("server-side Move") {
+        failure.cause = Cause::Invalid;
+        failure.message = "this remote can neither move nor copy by itself".to_owned();
+    } else if matches!(failure.cause, Cause::Denied | Cause::Invalid) {
+        // Which of the remote's failures this stands for, nobody can tell: most of them pass.
         failure.cause = Cause::Unavailable;
     }
-    let told = child.log_since(written);
     if !told.is_empty() {
         failure.message = format!("{}; rclone says: {told}", failure.message);
     }

@@ -180,7 +180,12 @@ impl<R: Remote> Shared<R> {
         Error::Storage { operation, object, location, source: failure.into() }
     }
 
-    fn create(&self, key: &Key, content: &dyn Content, modified: Option<SystemTime>) -> Result<()> {
+    fn create(
+        self: &Arc<Self>,
+        key: &Key,
+        content: &dyn Content,
+        modified: Option<SystemTime>,
+    ) -> Result<()> {
         let limited = LimitedContent::new(content, &self.options.bandwidth);
         let patience = &self.options.patience;
         let mut unanswered = false;
@@ -200,23 +205,27 @@ impl<R: Remote> Shared<R> {
     }
 
     /// Whether the bytes under a key are these.
-    fn holds(&self, key: &Key, content: &dyn Content) -> Result<bool> {
-        let failed = |source| Error::Storage {
-            operation: "compare",
-            object: key.to_string(),
-            location: self.remote.location(),
-            source,
+    fn holds(self: &Arc<Self>, key: &Key, content: &dyn Content) -> Result<bool> {
+        let failed = |source: io::Error| match source.downcast() {
+            Ok(error) => error,
+            Err(source) => Error::Storage {
+                operation: "compare",
+                object: key.to_string(),
+                location: self.remote.location(),
+                source,
+            },
         };
         let stat = self.attempt("stat", key.as_str(), || self.remote.stat(key))?;
         if stat.is_none_or(|entry| entry.size != content.size()) {
             return Ok(false);
         }
         let range = 0..content.size();
-        let opened =
-            self.attempt("read", key.as_str(), || self.remote.open(key, range.clone(), None))?;
-        let Some(opened) = opened else { return Ok(false) };
+        let theirs = match RemoteReader::open(self, key, range.clone()) {
+            Err(Error::NotFound { .. }) => return Ok(false),
+            theirs => theirs?,
+        };
         let ours = content.read(range).map_err(failed)?;
-        same(opened.reader, ours).map_err(failed)
+        same(theirs, ours).map_err(failed)
     }
 }
 

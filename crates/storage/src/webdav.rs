@@ -1,4 +1,5 @@
 //! Objects on a WebDAV server (RFC 4918): Nextcloud, Apache, nginx with its dav-ext module, a NAS, rclone.
+//! (dav-ext lists no name that begins with a dot.)
 //!
 //! An object is a file, its key the path below the address. Creating one is, in this order:
 //!
@@ -9,11 +10,26 @@
 //! 4. `MOVE` to its name, with `Overwrite: F`. Servers look and then rename: two hosts that publish one
 //!    key at the same moment may both succeed, which is [`CreateNew::Checked`].
 //!
+//! What a server says that it has, it has: whether that is on its disk is for the server to care for.
+//!
 //! What was cut off stays in `tmp/`, which no listing shows, until a sweep finds it.
 //!
 //! A listing asks for each collection by itself (`Depth: 1`): many servers refuse `Depth: infinity`, and some
 //! answer it from memory that runs out. Times are whole seconds; a given time is sent as `X-OC-Mtime`,
 //! which Nextcloud, ownCloud and newer versions of rclone obey and others ignore.
+
+//!
+//! Requests of each operation, once its collections are known:
+//!
+//! | operation | requests |
+//! |---|---|
+//! | an object | 1 `PROPFIND`, `PUT`, `MOVE` |
+//! | read | 1 `GET` |
+//! | stat | 1 `PROPFIND` |
+//! | listing | 1 `PROPFIND` for each collection, four at once |
+//! | removal | 2 `PROPFIND`, 1 `DELETE` |
+//! | a new collection | 1 `MKCOL`; two more for each one above it that is missing |
+//! | sweep | 1 `PROPFIND`; 1 `DELETE` for each old file |
 
 mod address;
 mod collections;
@@ -132,9 +148,20 @@ impl WebDav {
 
     /// The file of a key.
     fn file(&self, key: &Key) -> Attempt<Option<Resource>> {
-        let found = self.properties(self.address.file(key.as_str()), Levels::Itself)?;
+        let found = match self.properties(self.address.file(key.as_str()), Levels::Itself) {
+            Err(failure) if self.is_below_a_file(key, &failure)? => None,
+            found => found?,
+        };
         let resource = found.and_then(|resources| resources.into_iter().next());
         Ok(resource.filter(|resource| !resource.is_collection))
+    }
+
+    /// Whether a key is refused because it is below a file: Apache calls that a bad request.
+    fn is_below_a_file(&self, key: &Key, failure: &Failure) -> Attempt<bool> {
+        match key.parent() {
+            Some(parent) if failure.cause == Cause::Invalid => Ok(self.file(&parent)?.is_some()),
+            _ => Ok(false),
+        }
     }
 
     fn delete(&self, url: String) -> Attempt<bool> {

@@ -18,8 +18,10 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use lifeboat_storage::conformance::{Promises, Times};
 use lifeboat_storage::{
-    Environment, Error, HttpOptions, Patience, RemoteOptions, Storage, WebDavOptions, webdav,
+    CreateNew, Environment, Error, HttpOptions, Patience, RemoteOptions, Storage, WebDavOptions,
+    webdav,
 };
 
 /// Whether a tool is here. Where LIFEBOAT_REQUIRE_ORACLES is set, it must be.
@@ -56,24 +58,5 @@ fn options() -> WebDavOptions {
     }
 }
 
-/// What a store must do whose times are whole seconds.
-const PROPERTIES: [fn(&std::sync::Arc<dyn lifeboat_storage::Storage>); 15] = {
-    use lifeboat_storage::conformance::*;
-    [
-        an_object_reads_as_written,
-        a_taken_key_is_refused,
-        nothing_is_visible_before_publish,
-        a_dropped_upload_leaves_nothing,
-        ranges_are_cut_to_the_object,
-        an_empty_object_is_an_object,
-        a_large_object_reads_as_written,
-        a_missing_object_is_told_apart,
-        a_listing_is_recursive_and_sorted,
-        names_are_the_direct_children,
-        a_long_listing_is_complete,
-        a_removed_object_is_gone,
-        odd_names_are_kept_apart,
-        of_concurrent_creators_one_wins,
-        an_open_reader_survives_a_removal,
-    ]
-};
+/// What rclone of Debian 12 promises, which knows no times that are given.
+const PROMISES: Promises = Promises { create_new: CreateNew::Checked, times: Times::NotKept };

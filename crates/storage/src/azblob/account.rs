@@ -92,7 +92,9 @@ fn proof(key: Option<String>, sas: Option<String>) -> Attempt<Option<Proof>> {
 mod tests {
     use super::*;
 
-    fn find(variables: &'static [(&'static str, &'static str)]) -> Attempt<Account> {
+    fn find(variables: &[(&str, &'static str)]) -> Attempt<Account> {
+        let variables: Vec<(String, &str)> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
         let environment = Environment::new(|name| {
             variables.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned())
         });

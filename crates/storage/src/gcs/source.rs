@@ -20,7 +20,7 @@ const METADATA_PATH: &str = "/computeMetadata/v1/instance/service-accounts/defau
 pub(super) enum Source {
     Fixed(SecretString),
     /// An account with a key of its own.
-    Service(Account),
+    Service(Box<Account>),
     /// A user who logged in: the fields of a request for a token, and where it goes.
     User {
         url: String,
@@ -73,7 +73,7 @@ impl Source {
         match &*field("type")? {
             "service_account" => {
                 let account = Account::new(field("client_email")?, &field("private_key")?, url);
-                Ok(Self::Service(account.map_err(|what| refused(&what))?))
+                Ok(Self::Service(Box::new(account.map_err(|what| refused(&what))?)))
             }
             "authorized_user" => {
                 let form = vec![
@@ -96,14 +96,16 @@ impl Source {
             Self::User { url, form } => token::ask(http, url, form),
             Self::Machine { url } => {
                 let request = Request::new("GET", url).header("metadata-flavor", "Google");
-                token::read(http.send(request.without_redirects()).map_err(nobody)?)
+                token::read(
+                    http.send(request.without_redirects()).map_err(|failure| nobody(&failure))?,
+                )
             }
         }
     }
 }
 
 /// That there is no such service is the common case, and does not pass.
-fn nobody(failure: Failure) -> Failure {
+fn nobody(failure: &Failure) -> Failure {
     let message = format!("there are no credentials; the metadata service: {}", failure.message);
     Failure::new(Cause::Unauthenticated, message)
 }

@@ -72,6 +72,8 @@ impl Authorization {
                 Failure::new(Cause::Local, format!("no port to listen on: {error}"))
             };
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(local)?;
+            // A connection may be gone before it is taken.
+            listener.set_nonblocking(true).map_err(local)?;
             let port = listener.local_addr().map_err(local)?.port();
             Ok(Self {
                 client,

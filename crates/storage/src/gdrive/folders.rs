@@ -100,7 +100,8 @@ impl Folders {
         made: Option<DriveFile>,
     ) -> Attempt<Vec<String>> {
         let name = path.last().copied().unwrap_or_default();
-        let mut found = client.named(name, parents)?;
+        let mut found =
+            client.named(name, parents).map_err(|failure| self.missing(parents, failure))?;
         found.retain(DriveFile::is_folder);
         if let Some(made) = made.filter(|made| found.iter().all(|file| file.id != made.id)) {
             found.push(made);
@@ -146,6 +147,14 @@ impl Folders {
             return Err(self.removed_meanwhile(refusal::failure(response)));
         }
         super::client::parse(expect_success(response)?)
+    }
+
+    /// A failure of a search within folders: Drive refuses it if one of them is gone.
+    pub(super) fn missing(&self, folders: &[String], failure: Failure) -> Failure {
+        if failure.cause != Cause::NoContainer || folders.contains(&self.root) {
+            return failure;
+        }
+        self.removed_meanwhile(failure)
     }
 
     /// A folder that was there before is missing: the next attempt looks for it, or makes it again.

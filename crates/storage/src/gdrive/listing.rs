@@ -48,8 +48,14 @@ impl Drive {
         };
         let now = waiting.split_off(waiting.len().saturating_sub(AT_ONCE));
         let mut page = Page::default();
-        for listed in self.list_at_once(&now) {
-            let listed = listed?;
+        for (listed, waiting_for) in self.list_at_once(&now).into_iter().zip(&now) {
+            let listed = match listed {
+                // Found a moment ago and gone by now, with all that was in it.
+                Err(failure) if failure.cause == Cause::NoContainer && from.is_some() => continue,
+                listed => {
+                    listed.map_err(|failure| self.folders.missing(&waiting_for.folders, failure))?
+                }
+            };
             page.entries.extend(listed.page.entries);
             page.directories.extend(listed.page.directories);
             waiting.extend(listed.rest);

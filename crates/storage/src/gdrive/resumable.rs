@@ -147,7 +147,7 @@ impl Session<'_> {
 /// The number of bytes in `bytes=0-1023`.
 fn until(range: &str, size: u64) -> Option<u64> {
     let last: u64 = range.strip_prefix("bytes=0-")?.parse().ok()?;
-    (last < size).then_some(last + 1)
+    (last < size).then(|| last + 1)
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ impl Response {
 
     /// The failure that its status says, with its body as the message.
     pub(crate) fn into_failure(self) -> Failure {
-        self.into_failure_saying(|text| text.to_owned())
+        self.into_failure_saying(str::to_owned)
     }
 
     /// The failure that its status says; `message` finds in its body what is to be shown.

@@ -31,6 +31,7 @@ exec 3<&-
 wait "$child"
 status=$?
 kill "$watch" 2>/dev/null
+wait "$watch" 2>/dev/null
 exit "$status"
 "#;
 /// How long it has to end by itself before it is killed.

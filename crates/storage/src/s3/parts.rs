@@ -53,11 +53,15 @@ impl S3 {
         });
         match end {
             Ok(End::Created) => Ok(true),
-            // By us, it may be: who asked for this compares what is there.
-            Ok(End::Taken | End::Gone) if unanswered => Err(Failure::new(
-                Cause::Interrupted,
-                "the answer that tells of its completion was lost",
-            )),
+            // By us, it may be: who asked for this compares what is there. If it is not ours, the upload is still
+            // there; where it is, to abort it does nothing.
+            Ok(End::Taken | End::Gone) if unanswered => {
+                self.abort_quietly(name, &id);
+                Err(Failure::new(
+                    Cause::Interrupted,
+                    "the answer that tells of its completion was lost",
+                ))
+            }
             Ok(End::Taken) => {
                 self.abort_quietly(name, &id);
                 Ok(false)

@@ -111,6 +111,7 @@ fn cause(code: &str, status: u16) -> Option<Cause> {
         | "TokenRefreshRequired"
         | "InvalidSecurity"
         | "MissingSecurityHeader"
+        | "NotSignedUp"
         | "AuthenticationRequired"
         | "InvalidAuthentication"
         | "UnauthorizedAccess" => Cause::Unauthenticated,

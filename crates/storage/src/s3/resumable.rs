@@ -40,11 +40,18 @@ impl S3 {
         // Who knows this address may write: it is shown nowhere.
         let session = answer?.header("location").map(str::to_owned);
         let session = session.ok_or_else(|| xml::missing("the address of a session"))?;
-        let mut at = 0;
+        let (mut at, mut unanswered) = (0, false);
         loop {
-            match self.send_next(&session, content, at, patience) {
+            match self.send_next(&session, content, at, patience, &mut unanswered) {
                 Ok(Progress::At(more)) => at = more,
                 Ok(Progress::Created) => return Ok(true),
+                // By us, it may be: who asked for this compares what is there.
+                Ok(Progress::Taken) if unanswered => {
+                    return Err(Failure::new(
+                        Cause::Interrupted,
+                        "the answer that tells of its completion was lost",
+                    ));
+                }
                 Ok(Progress::Taken) => return Ok(false),
                 Err(failure) => {
                     // What this leaves behind ends by itself within a week.
@@ -62,12 +69,14 @@ impl S3 {
         content: &dyn Content,
         at: u64,
         patience: &Patience,
+        unanswered: &mut bool,
     ) -> Attempt<Progress> {
         let size = content.size();
-        let mut is_known = true;
+        let mut is_first = true;
         patience.retry(|| {
             let mut from = at;
-            if !std::mem::take(&mut is_known) {
+            if !std::mem::take(&mut is_first) {
+                *unanswered = true;
                 let range = format!("bytes */{size}");
                 match self.add(session, &range, Body::Nothing)? {
                     Progress::At(has) => from = has,

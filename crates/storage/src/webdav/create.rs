@@ -80,7 +80,6 @@ fn place(dav: &WebDav, temporary: &str, key: &Key) -> Attempt<bool> {
         200 | 201 | 204 => Ok(true),
         412 => Ok(false),
         404 | 409 => Err(removed_meanwhile(dav, refused(response))),
-        502 => Err(Failure { cause: Cause::Invalid, ..refused(response) }),
         _ => Err(refused(response)),
     }
 }

@@ -59,7 +59,17 @@ pub(super) fn page(
 /// What lies in a collection. One that is missing has nothing in it.
 fn list(dav: &WebDav, directory: Option<&Key>) -> Attempt<Listed> {
     let mut listed = Listed::default();
-    for (name, resource) in children(dav, directory.map_or("", Key::as_str))? {
+    let found = match (children(dav, directory.map_or("", Key::as_str)), directory) {
+        // A file in its place, or above it.
+        (Err(failure), Some(key))
+            if failure.cause == Cause::Invalid
+                && (dav.file(key)?.is_some() || dav.is_below_a_file(key, &failure)?) =>
+        {
+            Vec::new()
+        }
+        (found, _) => found?,
+    };
+    for (name, resource) in found {
         // A name that is no key belongs to somebody else, as `tmp` belongs to uploads.
         let Ok(key) = Key::below(directory, &name) else { continue };
         if resource.is_collection {

@@ -44,7 +44,10 @@ pub(super) fn open(
         }
         // Collections: some list them as a page, some refuse.
         301 | 302 | 307 | 308 | 404 | 405 | 410 => return Ok(None),
-        _ => return Err(refused(response)),
+        _ => {
+            let failure = refused(response);
+            return if dav.is_below_a_file(key, &failure)? { Ok(None) } else { Err(failure) };
+        }
     };
     Ok(Some(Opened { reader, version: version_now }))
 }

@@ -192,7 +192,7 @@ fn list(state: &State, head: &Head) -> Vec<u8> {
         shown += 1;
         match directory {
             Some(directory) => {
-                body.push_str(&format!("<BlobPrefix><Name>{directory}</Name></BlobPrefix>"))
+                body.push_str(&format!("<BlobPrefix><Name>{directory}</Name></BlobPrefix>"));
             }
             None => {
                 let timestamp = blob.timestamp.iter();

@@ -13,11 +13,11 @@ use tokio::net::TcpListener;
 
 use super::store::Store;
 
-pub const KEY_ID: &str = "AKIAEXAMPLEKEYID";
-pub const SECRET: &str = "wJalrXUtnFEMIsecretK7MDENG";
+pub(crate) const KEY_ID: &str = "AKIAEXAMPLEKEYID";
+pub(crate) const SECRET: &str = "wJalrXUtnFEMIsecretK7MDENG";
 
 /// Serves a store to those who sign with the key, or to all, until the process ends; its address.
-pub fn serve(store: &Store, signed: bool, skew: Option<u32>) -> SocketAddr {
+pub(crate) fn serve(store: &Store, signed: bool, skew: Option<u32>) -> SocketAddr {
     let mut builder = S3ServiceBuilder::new(store.clone());
     if signed {
         builder.set_auth(SimpleAuth::from_single(KEY_ID, SECRET));

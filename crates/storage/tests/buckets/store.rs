@@ -9,24 +9,24 @@ use http_body_util::BodyExt;
 use s3s::dto::*;
 use s3s::{Body, S3, S3Request, S3Response, S3Result, s3_error};
 
-pub const BUCKET: &str = "bucket";
+pub(crate) const BUCKET: &str = "bucket";
 
 /// How the store differs from Amazon's.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Traits {
+pub(crate) struct Traits {
     /// It knows no conditions on what is created, and says so.
-    pub no_conditions: bool,
+    pub(crate) no_conditions: bool,
     /// It refuses what is to be locked and has no checksum.
-    pub wants_checksums: bool,
+    pub(crate) wants_checksums: bool,
 }
 
 #[derive(Clone, Debug)]
-pub struct Object {
-    pub bytes: Arc<Vec<u8>>,
-    pub modified: SystemTime,
-    pub metadata: BTreeMap<String, String>,
-    pub storage_class: Option<String>,
-    pub retained_until: Option<String>,
+pub(crate) struct Object {
+    pub(crate) bytes: Arc<Vec<u8>>,
+    pub(crate) modified: SystemTime,
+    pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) storage_class: Option<String>,
+    pub(crate) retained_until: Option<String>,
     tag: String,
 }
 
@@ -45,7 +45,7 @@ struct State {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Store {
+pub(crate) struct Store {
     traits: Traits,
     state: Arc<Mutex<State>>,
 }
@@ -54,7 +54,7 @@ pub struct Store {
 const PAGE: usize = 100;
 
 impl Store {
-    pub fn new(traits: Traits) -> Self {
+    pub(crate) fn new(traits: Traits) -> Self {
         Self { traits, ..Self::default() }
     }
 
@@ -62,27 +62,27 @@ impl Store {
         self.state.lock().unwrap()
     }
 
-    pub fn object(&self, name: &str) -> Option<Object> {
+    pub(crate) fn object(&self, name: &str) -> Option<Object> {
         self.state().objects.get(name).cloned()
     }
 
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         self.state().objects.keys().cloned().collect()
     }
 
     /// Puts an object there, whatever was there before.
-    pub fn plant(&self, name: &str, bytes: &[u8]) {
+    pub(crate) fn plant(&self, name: &str, bytes: &[u8]) {
         let mut state = self.state();
         let object = object(state.tag(), bytes.to_vec(), None);
         state.objects.insert(name.to_owned(), object);
     }
 
-    pub fn unfinished(&self) -> usize {
+    pub(crate) fn unfinished(&self) -> usize {
         self.state().uploads.len()
     }
 
     /// Makes unfinished uploads, and their parts, this old.
-    pub fn age_uploads(&self, begun: SystemTime) {
+    pub(crate) fn age_uploads(&self, begun: SystemTime) {
         self.state().uploads.values_mut().for_each(|(_, upload)| upload.begun = begun);
     }
 
@@ -199,7 +199,8 @@ impl S3 for Store {
                 range
             }
         };
-        let part = object.bytes[range.start as usize..range.end as usize].to_vec();
+        let position = |at: u64| usize::try_from(at).unwrap();
+        let part = object.bytes[position(range.start)..position(range.end)].to_vec();
         output.content_length = Some(part.len() as i64);
         output.body = Some(Body::from(part).into());
         Ok(S3Response::new(output))

@@ -31,15 +31,15 @@ const FILE_FIELDS: [&str; 10] = [
 ];
 
 #[derive(Clone, Debug)]
-pub struct Stored {
-    pub id: String,
-    pub name: String,
-    pub parent: String,
-    pub mime_type: String,
-    pub created_ms: u64,
-    pub modified: Option<String>,
-    pub bytes: Vec<u8>,
-    pub trashed: bool,
+pub(crate) struct Stored {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) parent: String,
+    pub(crate) mime_type: String,
+    pub(crate) created_ms: u64,
+    pub(crate) modified: Option<String>,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) trashed: bool,
 }
 
 struct Session {
@@ -49,28 +49,28 @@ struct Session {
     done: Option<String>,
 }
 
-pub struct State {
-    pub files: Vec<Stored>,
+pub(crate) struct State {
+    pub(crate) files: Vec<Stored>,
     sessions: HashMap<String, Session>,
-    pub access_token: String,
-    pub refresh_token: String,
+    pub(crate) access_token: String,
+    pub(crate) refresh_token: String,
     /// Codes that were given, with their challenges and addresses.
     codes: HashMap<String, (String, String)>,
-    pub page_size: usize,
-    pub full: bool,
-    pub forgets_sessions: u32,
-    pub takes_half: bool,
+    pub(crate) page_size: usize,
+    pub(crate) full: bool,
+    pub(crate) forgets_sessions: u32,
+    pub(crate) takes_half: bool,
     next: u64,
 }
 
-pub struct Emulator {
-    pub server: Server,
+pub(crate) struct Emulator {
+    pub(crate) server: Server,
     state: Arc<Mutex<State>>,
-    pub directory: TempDir,
+    pub(crate) directory: TempDir,
 }
 
 impl Emulator {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let state = State {
             files: Vec::new(),
             sessions: HashMap::new(),
@@ -92,15 +92,15 @@ impl Emulator {
         Self { server, state, directory: tempfile::tempdir().unwrap() }
     }
 
-    pub fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn token_file(&self) -> PathBuf {
+    pub(crate) fn token_file(&self) -> PathBuf {
         self.directory.path().join("tokens.json")
     }
 
-    pub fn endpoints(&self) -> DriveEndpoints {
+    pub(crate) fn endpoints(&self) -> DriveEndpoints {
         DriveEndpoints {
             api: self.server.url(),
             authorization: format!("{}/auth", self.server.url()),
@@ -108,11 +108,11 @@ impl Emulator {
         }
     }
 
-    pub fn http() -> HttpOptions {
+    pub(crate) fn http() -> HttpOptions {
         HttpOptions { proxy_from_environment: false, ..HttpOptions::default() }
     }
 
-    pub fn options(&self) -> DriveOptions {
+    pub(crate) fn options(&self) -> DriveOptions {
         let patience = Patience {
             first: Duration::from_millis(1),
             longest: Duration::from_millis(20),
@@ -129,7 +129,7 @@ impl Emulator {
     }
 
     /// Access that holds for an hour.
-    pub fn grant(&self) -> TokenFile {
+    pub(crate) fn grant(&self) -> TokenFile {
         let tokens = TokenFile {
             client_id: "client-id".to_owned(),
             client_secret: "client-secret".to_owned().into(),
@@ -144,7 +144,7 @@ impl Emulator {
         tokens
     }
 
-    pub fn open(&self, url: &str) -> GoogleDrive {
+    pub(crate) fn open(&self, url: &str) -> GoogleDrive {
         if !self.token_file().exists() {
             self.grant();
         }
@@ -152,7 +152,7 @@ impl Emulator {
     }
 
     /// Names of all that is no folder.
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let state = self.state();
         let files = state.files.iter().filter(|file| file.mime_type != FOLDER);
         files.map(|file| file.name.clone()).collect()
@@ -227,7 +227,7 @@ impl State {
     }
 
     /// Itself, or with its folder.
-    pub fn is_trashed(&self, file: &Stored) -> bool {
+    pub(crate) fn is_trashed(&self, file: &Stored) -> bool {
         file.trashed || self.find(&file.parent).is_some_and(|parent| self.is_trashed(parent))
     }
 
@@ -248,6 +248,9 @@ impl State {
     fn search(&self, request: &Request) -> Response {
         let query = request.parameter("q").and_then(Query::parse);
         let Some(query) = query else { return refuse(400, "invalid") };
+        if query.parents().iter().any(|id| *id != "root" && self.find(id).is_none()) {
+            return refuse(404, "notFound");
+        }
         let fields = request.parameter("fields").unwrap_or_default();
         let inner =
             fields.strip_prefix("nextPageToken,files(").and_then(|rest| rest.strip_suffix(')'));
@@ -316,7 +319,7 @@ impl State {
                 let mut value = self.describe(self.find(&id).unwrap());
                 if value["modifiedTime"] == value["createdTime"] {
                     // Now, as the clock of this host has it: listings are compared with it.
-                    let now = Self::now();
+                    let now = format!("{:.3}", jiff::Timestamp::now());
                     self.files.last_mut().unwrap().modified = Some(now.clone());
                     value["modifiedTime"] = now.into();
                 }
@@ -324,29 +327,6 @@ impl State {
             }
             Err(refusal) => refusal,
         }
-    }
-
-    fn now() -> String {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        let (mut days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-        let mut year = 1970;
-        let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-        while days >= 365 + u64::from(leap(year)) {
-            days -= 365 + u64::from(leap(year));
-            year += 1;
-        }
-        let february = 28 + u64::from(leap(year));
-        let mut month = 1;
-        for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-            if days < length {
-                break;
-            }
-            days -= length;
-            month += 1;
-        }
-        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        let day = days + 1;
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.000Z")
     }
 
     fn make_folder(&mut self, request: &Request) -> Response {

@@ -3,7 +3,7 @@
 use super::emulator::Stored;
 
 #[derive(Debug)]
-pub enum Query {
+pub(crate) enum Query {
     All(Vec<Query>),
     Any(Vec<Query>),
     Name(String),
@@ -13,14 +13,23 @@ pub enum Query {
 
 impl Query {
     /// `None` for what Drive would refuse, or what is not known here.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let tokens = tokens(text)?;
         let mut rest = &tokens[..];
         let query = all(&mut rest)?;
         rest.is_empty().then_some(query)
     }
 
-    pub fn matches(&self, file: &Stored, is_trashed: bool) -> bool {
+    /// The folders that it is about.
+    pub(crate) fn parents(&self) -> Vec<&str> {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(Self::parents).collect(),
+            Self::Parent(id) => vec![id],
+            Self::Name(_) | Self::Trashed(_) => Vec::new(),
+        }
+    }
+
+    pub(crate) fn matches(&self, file: &Stored, is_trashed: bool) -> bool {
         match self {
             Self::All(parts) => parts.iter().all(|part| part.matches(file, is_trashed)),
             Self::Any(parts) => parts.iter().any(|part| part.matches(file, is_trashed)),
@@ -70,10 +79,7 @@ fn tokens(text: &str) -> Option<Vec<Token>> {
 }
 
 fn take(rest: &mut &[Token], word: &str) -> bool {
-    let (first, after) = match rest.split_first() {
-        Some((Token::Word(first), after)) => (first, after),
-        _ => return false,
-    };
+    let Some((Token::Word(first), after)) = rest.split_first() else { return false };
     if first == word {
         *rest = after;
     }

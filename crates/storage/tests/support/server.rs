@@ -1,5 +1,7 @@
 //! A small HTTP/1.1 server that fails at the request it is told to.
 
+#![allow(dead_code, reason = "each of the tests uses a part of it")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,43 +9,43 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 #[derive(Clone, Debug, Default)]
-pub struct Request {
-    pub method: String,
+pub(crate) struct Request {
+    pub(crate) method: String,
     /// As sent, without the query.
-    pub path: String,
-    pub query: Vec<(String, String)>,
+    pub(crate) path: String,
+    pub(crate) query: Vec<(String, String)>,
     /// Names in lower case.
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
     /// Whether the body was cut short.
-    pub cut: bool,
+    pub(crate) cut: bool,
 }
 
 impl Request {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(header, _)| header == name);
         found.map(|(_, value)| value.as_str())
     }
 
-    pub fn parameter(&self, name: &str) -> Option<&str> {
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         let found = self.query.iter().find(|(parameter, _)| parameter == name);
         found.map(|(_, value)| value.as_str())
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Response {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Response {
-    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self { status, headers: Vec::new(), body: body.into() }
     }
 
-    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self
     }
@@ -51,7 +53,7 @@ impl Response {
 
 /// What happens at a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FaultKind {
+pub(crate) enum FaultKind {
     /// It is not done, and answered with this.
     Answer(Response),
     /// It is not done, and the connection closed.
@@ -65,10 +67,10 @@ pub enum FaultKind {
 }
 
 #[derive(Clone, Debug)]
-pub struct Fault {
+pub(crate) struct Fault {
     /// Which request, counted from 0.
-    pub at: usize,
-    pub kind: FaultKind,
+    pub(crate) at: usize,
+    pub(crate) kind: FaultKind,
 }
 
 #[derive(Default)]
@@ -79,7 +81,7 @@ struct Plan {
 
 type Handler = dyn Fn(&Request) -> Response + Send + Sync;
 
-pub struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     plan: Arc<Mutex<Plan>>,
     stopped: Arc<AtomicBool>,
@@ -87,7 +89,7 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn start(handler: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(handler: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let plan = Arc::new(Mutex::new(Plan::default()));
@@ -106,11 +108,7 @@ impl Server {
         Self { address, plan, stopped, thread: Some(thread) }
     }
 
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
@@ -119,11 +117,11 @@ impl Server {
     }
 
     /// Forgets the requests so far and counts from 0 again.
-    pub fn reset(&self, fault: Option<Fault>) {
+    pub(crate) fn reset(&self, fault: Option<Fault>) {
         *self.plan() = Plan { requests: Vec::new(), fault };
     }
 
-    pub fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.plan().requests.clone()
     }
 }
@@ -217,7 +215,7 @@ fn answer(mut stream: &TcpStream, request: &Request, response: &Response, half: 
 }
 
 /// The pairs of a query, or of a form.
-pub fn form(text: &str) -> Vec<(String, String)> {
+pub(crate) fn form(text: &str) -> Vec<(String, String)> {
     let pairs = text.split('&').filter(|pair| !pair.is_empty());
     pairs
         .map(|pair| {
@@ -227,7 +225,7 @@ pub fn form(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-pub fn decode(text: &str) -> String {
+pub(crate) fn decode(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {

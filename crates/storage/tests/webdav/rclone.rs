@@ -1,13 +1,19 @@
 //! `rclone:`, with a remote that is a directory.
 
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use lifeboat_storage::{Cause, Error, Failure, RcloneOptions, Storage, rclone};
+use lifeboat_storage::{Cause, Error, Failure, RcloneOptions, Storage, conformance, rclone};
 
-use super::{have, remote_options};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::{PROMISES, have, remote_options};
 
 fn options(directory: &Path) -> RcloneOptions {
     let config = directory.join("rclone.conf");
@@ -38,31 +44,34 @@ fn processes(directory: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn conformance() {
+fn conformance_over_a_remote() {
     if !have("rclone") {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let count = Mutex::new(0);
-    for property in super::PROPERTIES {
-        let number = {
-            let mut count = count.lock().unwrap();
-            *count += 1;
-            *count
-        };
+    let count = AtomicU32::new(0);
+    conformance::run_promising(PROMISES, &|| {
+        let number = count.fetch_add(1, Ordering::Relaxed);
         let below = directory.path().join(number.to_string());
         fs::create_dir(&below).unwrap();
-        property(&open(&below));
-    }
+        open(&below)
+    });
 }
 
+/// Whatever the owner likes better: a cache would answer first and send later.
 #[test]
 fn what_is_published_is_at_the_remote() {
     if !have("rclone") {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let storage = open(directory.path());
+    let mut options = options(directory.path());
+    for argument in ["--vfs-cache-mode=writes", "--vfs-write-back=1h", "--cache-dir"] {
+        options.arguments.push(argument.into());
+    }
+    options.arguments.push(directory.path().join("cache").into());
+    let url = format!("rclone:box:{}/new/repository", directory.path().display());
+    let storage = rclone(&url, &options).unwrap();
     let bytes = vec![7; 5 << 20];
     storage.put(&"a/object".parse().unwrap(), &bytes).unwrap();
     assert!(fs::read(directory.path().join("new/repository/a/object")).unwrap() == bytes);
@@ -101,6 +110,50 @@ fn it_ends_with_its_storage_and_shows_no_secret() {
     assert_eq!(processes(directory.path()), [] as [PathBuf; 0]);
 }
 
+/// Also when nobody is left to end it: the other process is killed while it uses one.
+#[test]
+fn it_ends_with_a_process_that_is_killed() {
+    if !have("rclone") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "rclone::uses_one_until_it_is_killed", "--nocapture"])
+        .env("LIFEBOAT_TEST_ROOT", directory.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("one is running")));
+    let running: Vec<OwnedFd> =
+        processes(directory.path()).iter().map(|path| watch(path)).collect();
+    assert!(running.len() >= 2, "a shell and an rclone");
+    process.kill().unwrap();
+    process.wait().unwrap();
+    for process in running {
+        let mut ended = [PollFd::new(&process, PollFlags::IN)];
+        while poll(&mut ended, None).is_err() {}
+    }
+    assert_eq!(processes(directory.path()), [] as [PathBuf; 0]);
+}
+
+#[test]
+#[ignore = "run in a process of its own"]
+fn uses_one_until_it_is_killed() {
+    let root = PathBuf::from(std::env::var_os("LIFEBOAT_TEST_ROOT").unwrap());
+    let storage = open(&root);
+    assert_eq!(storage.list(None).unwrap(), []);
+    println!("one is running");
+    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+}
+
+/// What can be waited for until a process has ended.
+fn watch(process: &Path) -> OwnedFd {
+    let id: i32 = process.file_name().unwrap().to_str().unwrap().parse().unwrap();
+    pidfd_open(Pid::from_raw(id).unwrap(), PidfdFlags::empty()).unwrap()
+}
+
 /// Killed, it is started again, and a reader that was open goes on.
 #[test]
 fn one_that_died_is_started_again() {
@@ -130,7 +183,7 @@ fn kill(directory: &Path) {
         let line = fs::read(process.join("cmdline")).unwrap_or_default();
         if line.starts_with(b"rclone\0") {
             let id = process.file_name().unwrap().to_str().unwrap().to_owned();
-            let killed = std::process::Command::new("kill").args(["-KILL", &id]).status().unwrap();
+            let killed = Command::new("kill").args(["-KILL", &id]).status().unwrap();
             assert!(killed.success());
         }
     }

@@ -3,19 +3,19 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use lifeboat_storage::{Cause, CreateNew, Failure, WebDavOptions};
+use lifeboat_storage::{Cause, Failure, WebDavOptions, conformance};
 
-use super::{have, open, options};
+use super::{PROMISES, have, open, options};
 
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub url: String,
+    pub(crate) url: String,
 }
 
 impl Server {
-    pub fn start(directory: &Path) -> Self {
+    pub(crate) fn start(directory: &Path) -> Self {
         let mut child = Command::new("rclone")
             .args(["serve", "webdav", "--addr", "127.0.0.1:0", "--dir-cache-time", "1s"])
             .args(["--poll-interval", "0", "--config", "/dev/null"])
@@ -53,19 +53,17 @@ fn conformance_over_rclone() {
     }
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path());
-    let count = Mutex::new(0);
-    for property in super::PROPERTIES {
-        let number = {
-            let mut count = count.lock().unwrap();
-            *count += 1;
-            *count
-        };
-        let url = format!("{}/My%20backups/{number}/deeper", server.url);
-        let storage = open(&url, &options()).unwrap();
-        assert_eq!(storage.create_new(), CreateNew::Checked);
-        property(&storage);
-    }
-    let below = directory.path().join("My backups/1/deeper");
+    let count = AtomicU32::new(0);
+    let next = || count.fetch_add(1, Ordering::Relaxed);
+    let make =
+        || open(&format!("{}/My%20backups/{}/deeper", server.url, next()), &options()).unwrap();
+    // One server orders those that ask it, though a client cannot rely on that.
+    conformance::of_concurrent_creators_one_wins(&make());
+    conformance::run_promising(PROMISES, &make);
+    let storage = make();
+    storage.put(&"a/b/object".parse().unwrap(), b"some bytes").unwrap();
+    let last = count.load(Ordering::Relaxed) - 1;
+    let below = directory.path().join(format!("My backups/{last}/deeper"));
     assert_eq!(std::fs::read(below.join("a/b/object")).unwrap(), b"some bytes");
     assert_eq!(std::fs::read_dir(below.join("tmp")).unwrap().count(), 0, "left in tmp");
 }
