@@ -95,7 +95,7 @@ mod tests {
     fn find(variables: &[(&str, &'static str)]) -> Attempt<Account> {
         let variables: Vec<(String, &str)> =
             variables.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
-        let environment = Environment::new(|name| {
+        let environment = Environment::new(move |name| {
             variables.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned())
         });
         Account::find(&environment, None)
