@@ -96,8 +96,8 @@ mod tests {
     #[test]
     fn an_account_knows_where_its_s3_is() {
         let server = Server::start(&[Answer::Say(
-            "HTTP/1.1 200 OK\r\ncontent-length: 90\r\n\r\n\
-             {\"apiInfo\":{\"storageApi\":{\"s3ApiUrl\":\"https://s3.eu-central-003.backblazeb2.com\"}}}      ",
+            "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n\
+             {\"apiInfo\":{\"storageApi\":{\"s3ApiUrl\":\"https://s3.eu-central-003.backblazeb2.com\"}}}",
         )]);
         let url = s3_url(&http(), &server.url, &keys()).unwrap();
         assert_eq!(region(&url).as_deref(), Some("eu-central-003"));
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn a_wrong_key_is_told_without_it() {
         let server = Server::start(&[Answer::Say(
-            "HTTP/1.1 401 No\r\ncontent-length: 54\r\n\r\n{\"code\":\"bad_auth_token\",\"message\":\"unknown key\"}      ",
+            "HTTP/1.1 401 No\r\nconnection: close\r\n\r\n{\"code\":\"bad_auth_token\",\"message\":\"unknown key\"}",
         )]);
         let failure = s3_url(&http(), &server.url, &keys()).unwrap_err();
         assert_eq!(failure.cause, Cause::Unauthenticated);
