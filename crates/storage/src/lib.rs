@@ -1,8 +1,9 @@
 //! Objects under keys at one location, and the sealing that every object of a repository has.
 //!
 //! [`Storage`] is what a repository is kept in: objects that are written once, appear whole or not
-//! at all, and are durable when they appear. [`LocalStorage`] keeps them in a directory,
-//! [`SftpStorage`] in one of a server, [`MemoryStorage`] in memory for tests.
+//! at all, and are durable when they appear. [`LocalStorage`] keeps them in a directory, [`SftpStorage`]
+//! in one of a server, [`s3`], [`gcs`], [`b2`] and [`azblob`] in a bucket, [`webdav`], [`rclone`] and
+//! [`GoogleDrive`] where their names say, [`MemoryStorage`] in memory for tests.
 //!
 //! Sealing is zstd, then age, both standard: `age -d -i identity object | zstd -d` reads every
 //! object without this crate. [`SealWriter`] and [`unseal()`] are the streaming forms, [`seal_bytes`]

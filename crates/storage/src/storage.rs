@@ -134,7 +134,8 @@ pub trait Storage: Send + Sync + Debug {
 pub trait Upload: Write + Send {
     /// Gives the object another time than that of its publishing, for listings of ours and of others that read
     /// the same store: exact to the millisecond where the store keeps times so exactly. Called before the first
-    /// byte, because some stores take what they keep beside an object at its beginning.
+    /// byte, because some stores take what they keep beside an object at its beginning. Listings of S3 and its
+    /// like tell it for names that end in `.ltx` only, because each costs a request.
     fn set_modified(&mut self, modified: SystemTime);
 
     /// Gives the object its name. Before, nothing of it is visible; when this returns `Ok`, all of
