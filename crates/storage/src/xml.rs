@@ -16,6 +16,16 @@ pub(crate) fn parse(text: &str) -> Attempt<Document<'_>> {
     })
 }
 
+/// The same of an answer whose outermost element must have this name: a page that somebody else has put in the place
+/// of an empty listing would pass for one.
+pub(crate) fn parse_as<'a>(text: &'a str, name: &str) -> Attempt<Document<'a>> {
+    let document = parse(text)?;
+    if document.root_element().tag_name().name() == name {
+        return Ok(document);
+    }
+    Err(Failure::new(Cause::Protocol, format!("an answer that is no {name}")))
+}
+
 /// The children with this name.
 pub(crate) fn children<'a, 'i>(
     node: Node<'a, 'i>,

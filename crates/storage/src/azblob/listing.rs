@@ -12,7 +12,7 @@ use crate::{Entry, Key, percent, xml};
 pub(super) const MAX_BYTES: u64 = 32 << 20;
 
 pub(super) fn parse(text: &str, prefix: &str) -> Attempt<Page> {
-    let document = xml::parse(text)?;
+    let document = xml::parse_as(text, "EnumerationResults")?;
     let root = document.root_element();
     let mut page = Page::default();
     let blobs = xml::children(root, "Blobs").next().ok_or_else(|| xml::missing("a listing"))?;

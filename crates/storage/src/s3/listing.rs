@@ -15,7 +15,7 @@ pub(super) struct Listed {
 
 /// Reads an answer to a listing of what is below `prefix`, which ends in `/` if it is not empty.
 pub(super) fn parse(text: &str, prefix: &str) -> Attempt<Listed> {
-    let document = xml::parse(text)?;
+    let document = xml::parse_as(text, "ListBucketResult")?;
     let root = document.root_element();
     let names = Names::of(root);
     let mut listed = Listed { page: Page::default(), tags: Vec::new() };

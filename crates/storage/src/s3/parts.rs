@@ -84,7 +84,7 @@ impl S3 {
             call = call.header(self.client.dialect.header("checksum-algorithm"), "SHA256");
         }
         let answer = self.client.succeed(&call)?.text(xml::MAX_BYTES)?;
-        let document = xml::parse(&answer)?;
+        let document = xml::parse_as(&answer, "InitiateMultipartUploadResult")?;
         let id = xml::text(document.root_element(), "UploadId").filter(|id| !id.is_empty());
         id.map(str::to_owned).ok_or_else(|| xml::missing("the id of an upload"))
     }

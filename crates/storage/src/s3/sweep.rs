@@ -55,7 +55,7 @@ impl S3 {
             call = call.query("key-marker", key).query("upload-id-marker", id);
         }
         let answer = self.client.succeed(&call)?.text(xml::MAX_BYTES)?;
-        let document = xml::parse(&answer)?;
+        let document = xml::parse_as(&answer, "ListMultipartUploadsResult")?;
         let root = document.root_element();
         let names = Names::of(root);
         let mut ours = Vec::new();
@@ -92,7 +92,7 @@ impl S3 {
                 Err(refusal) if refusal.is_missing() => return Ok(last),
                 Err(refusal) => return Err(refusal.into()),
             };
-            let document = xml::parse(&answer)?;
+            let document = xml::parse_as(&answer, "ListPartsResult")?;
             let root = document.root_element();
             let times =
                 xml::children(root, "Part").filter_map(|part| xml::text(part, "LastModified"));
