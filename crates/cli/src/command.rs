@@ -109,6 +109,15 @@ impl Session {
         Ok(Self { context, progress, global })
     }
 
+    /// Opens the repository to read from it. Where several would do, it is said which one is read.
+    pub(crate) fn open_repository(&self) -> Result<OpenRepository<'_>, Error> {
+        let opened = self.context.open_repository()?;
+        if self.context.has_several_repositories() && !self.global.quiet && !self.global.json {
+            output::note(&format!("reading {}; -r NAME reads another", opened.name()));
+        }
+        Ok(opened)
+    }
+
     /// Does something with each repository that is meant. One that fails keeps no other from it; then the exit
     /// code is that of the first failure.
     pub(crate) fn each_repository(

@@ -316,6 +316,11 @@ impl Context {
         self.environment.data_directory().join("repository")
     }
 
+    /// Whether several repositories are configured, and none is named.
+    pub fn has_several_repositories(&self) -> bool {
+        self.every_chosen().len() > 1
+    }
+
     /// Opens the repository to read from it, which must be there. Where several are configured and none is
     /// named, the first that can be opened: those of this machine before others.
     pub fn open_repository(&self) -> Result<OpenRepository<'_>> {

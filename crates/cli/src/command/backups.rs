@@ -14,7 +14,7 @@ use crate::output::{self, chain, size, table};
 const TABLES: usize = 4;
 
 pub(super) fn run(session: &Session, arguments: &BackupsArguments) -> Result<Exit, Error> {
-    let opened = session.context.open_repository()?;
+    let opened = session.open_repository()?;
     let by_content =
         arguments.source.is_some() || arguments.tag.is_some() || arguments.backup_type.is_some();
     if !opened.can_read() && !by_content {

@@ -14,7 +14,7 @@ use crate::output::{self, chain, size, table};
 use crate::stop;
 
 pub(super) fn run(session: &Session, arguments: &CopyArguments) -> Result<Exit, Error> {
-    let from = session.context.open_repository()?;
+    let from = session.open_repository()?;
     let key = arguments.to_password_file.clone().map(PasswordSource::File);
     let key = key.map(KeySource::Password);
     let to = session.context.open_target(&arguments.to, key, &session.progress)?;

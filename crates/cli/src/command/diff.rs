@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::output::{self, size};
 
 pub(super) fn run(session: &Session, arguments: &DiffArguments) -> Result<Exit, Error> {
-    let opened = session.context.open_repository()?;
+    let opened = session.open_repository()?;
     super::backup::interruptible(&session.context, session.global.json)?;
     let selection = |backup: &String| Selection {
         backup: Some(backup.clone()),

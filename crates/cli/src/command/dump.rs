@@ -16,7 +16,7 @@ pub(super) fn run(session: &Session, arguments: &DumpArguments) -> Result<Exit, 
             hint: Some("redirect it: lifeboat dump NAME > app.db".to_owned()),
         });
     }
-    let opened = session.context.open_repository()?;
+    let opened = session.open_repository()?;
     if let Some(point) = super::point_selection(&opened, &arguments.select)? {
         return super::restore_point::dump(session, &opened, &point);
     }

@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::output::{self, entry, size};
 
 pub(super) fn run(session: &Session, arguments: &FindArguments) -> Result<Exit, Error> {
-    let opened = session.context.open_repository()?;
+    let opened = session.open_repository()?;
     super::backup::interruptible(&session.context, session.global.json)?;
     let request = FindRequest {
         patterns: arguments.patterns.clone(),

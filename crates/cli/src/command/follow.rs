@@ -14,7 +14,7 @@ use crate::stop;
 
 pub(super) fn run(session: &Session, arguments: &FollowArguments) -> Result<Exit, Error> {
     let stop = stop::on_signal()?;
-    let opened = session.context.open_repository()?;
+    let opened = session.open_repository()?;
     let request = FollowRequest {
         source: arguments.source.clone(),
         host: arguments.host.clone(),

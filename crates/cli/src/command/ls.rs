@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::output::{self, entry, size, table};
 
 pub(super) fn run(session: &Session, arguments: &LsArguments) -> Result<Exit, Error> {
-    let opened = session.context.open_repository()?;
+    let opened = session.open_repository()?;
     if let Some(path) = &arguments.path {
         return list(session, &opened, arguments, path);
     }

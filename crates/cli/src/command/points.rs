@@ -19,7 +19,7 @@ use crate::output::{self, size, table, terminal};
 const RANGES: usize = 12;
 
 pub(super) fn run(session: &Session, arguments: &PointsArguments) -> Result<Exit, Error> {
-    let opened = session.context.open_repository()?;
+    let opened = session.open_repository()?;
     let request = PointsRequest {
         source: arguments.source.clone(),
         host: arguments.host.clone(),

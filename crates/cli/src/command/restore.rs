@@ -16,7 +16,7 @@ use crate::output::{self, size};
 use crate::progress::rate;
 
 pub(super) fn run(session: &Session, arguments: &RestoreArguments) -> Result<Exit, Error> {
-    let opened = session.context.open_repository()?;
+    let opened = session.open_repository()?;
     if let Some(point) = super::point_selection(&opened, &arguments.select)? {
         return super::restore_point::run(session, &opened, arguments, point);
     }
