@@ -1,6 +1,8 @@
 //! What this host knows of a repository to which its own backups were copied: so that a backup which is made
 //! there directly goes on from the copies, and nothing that was written is read again.
 
+use std::sync::{Mutex, PoisonError};
+
 use lifeboat_repository::{DatabaseSource, Manifest, ObjectRef, Source, StoredTree};
 
 use crate::names::directory_of;
@@ -49,9 +51,13 @@ fn ledger(to: &OpenRepository<'_>, database: &DatabaseSource) -> Result<Ledger> 
     Ok(Ledger::of(&directory, &to.id()))
 }
 
+/// Copies to several repositories go on at once, and the state of a database has room for one at a time.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 /// Moves the repository's position, if it holds the last capture now. Whoever has the database in use knows
 /// where it stands.
 fn move_on(to: &OpenRepository<'_>, database: &DatabaseSource) -> Result<()> {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let state = to.context().state();
     let directory = directory_of(state, &database.name, database.path.as_ref())?;
     let files = match DatabaseStateFile::lock(&directory, &database.name) {
@@ -70,6 +76,7 @@ fn move_on(to: &OpenRepository<'_>, database: &DatabaseSource) -> Result<()> {
 }
 
 fn remember_snapshot(to: &OpenRepository<'_>, name: &str, stored: &StoredTree) -> Result<()> {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let state = to.context().state();
     // What cannot be read is made anew: it only spares work.
     let Some(mut files) = state.files(name).ok().flatten() else { return Ok(()) };
