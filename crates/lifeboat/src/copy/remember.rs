@@ -26,7 +26,13 @@ pub(super) fn remember(to: &OpenRepository<'_>, copy: &Manifest) -> Result<()> {
         return Ok(());
     }
     for database in databases(copy) {
-        ledger(to, database)?.append(&database.objects)?;
+        let ledger = ledger(to, database)?;
+        let known = ledger.objects()?;
+        let is_new = |object: &&ObjectRef| known.get(&object.key) != Some(*object);
+        let new: Vec<ObjectRef> = database.objects.iter().filter(is_new).cloned().collect();
+        if !new.is_empty() {
+            ledger.append(&new)?;
+        }
         move_on(to, database)?;
     }
     for source in &copy.sources {
