@@ -19,8 +19,8 @@ use crate::backup::backup_to;
 use crate::context::Chosen;
 use crate::copy::{newest_own, select_newer};
 use crate::{
-    BackupReport, BackupRequest, Context, CopyFailure, Error, OpenRepository, Progress, Result,
-    backup, copy,
+    BackupEvent, BackupReport, BackupRequest, Context, CopyFailure, Error, Note, OpenRepository,
+    Progress, Result, backup, copy,
 };
 
 /// A backup in every repository that is meant.
@@ -225,15 +225,37 @@ fn bring_to_all(
     places: Vec<Place<'_>>,
     progress: &dyn Progress,
 ) -> Vec<Elsewhere> {
+    let names: Vec<&str> = places.iter().map(|place| place.name.as_str()).collect();
+    progress.begin(&format!("copying to {}", names.join(", ")), None);
+    let told = AsOne(progress);
     let bring_to = |place: Place<'_>| {
         let Place { name, opened, newest } = place;
-        let outcome = opened.and_then(|to| bring(from, &to, newest.as_ref(), progress));
+        let outcome = opened.and_then(|to| bring(from, &to, newest.as_ref(), &told));
         Elsewhere { name, outcome }
     };
-    thread::scope(|scope| {
+    let brought = thread::scope(|scope| {
         let threads = places.into_iter().map(|place| scope.spawn(|| bring_to(place)));
         threads.collect::<Vec<_>>().into_iter().map(joined).collect()
-    })
+    });
+    progress.end();
+    brought
+}
+
+/// What several threads do, told as one stage.
+struct AsOne<'a>(&'a dyn Progress);
+
+impl Progress for AsOne<'_> {
+    fn advance(&self, bytes: u64) {
+        self.0.advance(bytes);
+    }
+
+    fn note(&self, note: &Note) {
+        self.0.note(note);
+    }
+
+    fn event(&self, event: &BackupEvent<'_>) {
+        self.0.event(event);
+    }
 }
 
 /// Backs up again: who holds no secrets cannot copy.
