@@ -104,7 +104,7 @@ fn repositories_that_are_none() {
         ("nothing", 10, "no repository at", "lifeboat init"),
         ("some", 10, "no repository at", "lifeboat init"),
         ("", 2, "the repository's URL is empty", "name a directory"),
-        ("s3://bucket/path", 2, "repositories at s3: are not supported", "local path"),
+        ("swift://bucket/path", 2, "repositories at swift: are not supported", "rclone"),
         ("some/file", 1, "some/file", ""),
     ];
     for (url, code, error, hint) in cases {

@@ -334,7 +334,10 @@ impl Config {
         let mut table: toml::Table = text.parse().map_err(|error| in_text(&error))?;
         // A table does not know where it came from; reading the text as it should be finds it.
         let place = || toml::from_str::<Self>(text).err().and_then(|error| line_of(text, &error));
-        keys::check(&table).map_err(|problem| ConfigProblem { line: place(), problem })?;
+        keys::check(&table).map_err(|problem| ConfigProblem {
+            line: place().or_else(|| line_of_unknown_key(text, &problem)),
+            problem,
+        })?;
         for (_, value) in &mut table {
             expand::expand(value, environment).map_err(|problem| ConfigProblem {
                 line: expand::line_of_problem(text, environment),
@@ -350,6 +353,19 @@ impl Config {
         config.require_sound().map_err(unsound)?;
         Ok(config)
     }
+}
+
+/// The line of the key that a problem names, where no other key is called so.
+fn line_of_unknown_key(text: &str, problem: &str) -> Option<usize> {
+    let path = problem.strip_prefix("unknown key `")?.split('`').next()?;
+    let key = path.rsplit('.').next()?;
+    let is_it = |line: &str| {
+        let rest = line.trim_start().strip_prefix(key);
+        rest.is_some_and(|rest| rest.trim_start().starts_with('='))
+    };
+    let mut lines = (1..).zip(text.lines()).filter(|(_, line)| is_it(line));
+    let (number, _) = lines.next()?;
+    lines.next().is_none().then_some(number)
 }
 
 /// Makes the repository `s3` of a table `[s3]`, which names a bucket in place of a URL.

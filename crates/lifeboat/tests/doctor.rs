@@ -215,7 +215,7 @@ fn repositories_that_cannot_be_used() {
     found.has(Repository, "marker", Problem, "no repository at");
     assert!(!machine.path("elsewhere").exists());
 
-    let remote = Overrides { repository: Some("s3://x/y".to_owned()), ..Overrides::default() };
+    let remote = Overrides { repository: Some("swift://x/y".to_owned()), ..Overrides::default() };
     let found = Found::with(&machine, &["app.db"], remote, false);
     found.has(Repository, "location", Problem, "not supported");
 
