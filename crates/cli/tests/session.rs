@@ -151,9 +151,12 @@ fn json_has_the_documented_members() {
         members(&summary),
         [
             "backup_id",
+            "caught_up",
             "finished",
+            "link",
             "message_type",
             "name",
+            "others",
             "partial",
             "problems",
             "repository",
