@@ -4,13 +4,8 @@
 
 #[path = "buckets/azblob.rs"]
 mod azblob;
-#[path = "buckets/front.rs"]
-mod front;
-#[path = "buckets/proxy.rs"]
-mod proxy;
 #[path = "buckets/s3.rs"]
 mod s3;
-#[path = "buckets/server.rs"]
-mod server;
-#[path = "buckets/store.rs"]
-mod store;
+
+use lifeboat_servers::s3::store;
+use lifeboat_servers::{front, proxy, s3 as server};

@@ -11,8 +11,6 @@ mod faults;
 mod rclone;
 #[path = "webdav/real.rs"]
 mod real;
-#[path = "support/server.rs"]
-mod server;
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;

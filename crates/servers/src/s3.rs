@@ -1,5 +1,7 @@
 //! Serves a store over HTTP.
 
+pub mod store;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -11,7 +13,7 @@ use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::S3ServiceBuilder;
 use tokio::net::TcpListener;
 
-use super::store::Store;
+use self::store::Store;
 
 pub const KEY_ID: &str = "AKIAEXAMPLEKEYID";
 pub const SECRET: &str = "wJalrXUtnFEMIsecretK7MDENG";

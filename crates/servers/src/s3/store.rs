@@ -18,6 +18,10 @@ pub struct Traits {
     pub no_conditions: bool,
     /// It refuses what is to be locked and has no checksum.
     pub wants_checksums: bool,
+    /// It takes no notice of conditions on what is created, and replaces what is there.
+    pub ignores_conditions: bool,
+    /// Whoever asks may neither remove, nor create what is not conditional on nothing being there.
+    pub append_only: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -58,6 +62,11 @@ impl Store {
         Self { traits, ..Self::default() }
     }
 
+    /// The same objects, for those for whom it differs in other ways.
+    pub fn seen_with(&self, traits: Traits) -> Self {
+        Self { traits, state: self.state.clone() }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
@@ -88,6 +97,8 @@ impl Store {
 
     fn conditions(&self, none_match: Option<&IfNoneMatch>, taken: bool) -> S3Result<()> {
         match none_match {
+            _ if self.traits.ignores_conditions => Ok(()),
+            None if self.traits.append_only => Err(s3_error!(AccessDenied, "only what is new")),
             None => Ok(()),
             Some(_) if self.traits.no_conditions => Err(s3_error!(NotImplemented, "no conditions")),
             Some(_) if taken => Err(s3_error!(PreconditionFailed)),
@@ -227,6 +238,9 @@ impl S3 for Store {
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
         let input = request.input;
         here(&input.bucket)?;
+        if self.traits.append_only {
+            return Err(s3_error!(AccessDenied, "not authorized to perform: s3:DeleteObject"));
+        }
         let mut state = self.state();
         if state.objects.get(&input.key).is_some_and(|object| object.retained_until.is_some()) {
             return Err(s3_error!(AccessDenied, "protected by object lock"));

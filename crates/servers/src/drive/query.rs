@@ -1,6 +1,6 @@
 //! The part of Drive's search language that is used, and nothing else.
 
-use super::emulator::Stored;
+use super::Stored;
 
 #[derive(Debug)]
 pub enum Query {

@@ -1,5 +1,7 @@
 //! Google Drive's API and its tokens, as far as they are used.
 
+pub mod query;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,8 +14,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use super::query::Query;
-use super::server::{Request, Response, Server, form};
+use self::query::Query;
+use crate::http::{Request, Response, Server, form};
 
 const FOLDER: &str = "application/vnd.google-apps.folder";
 const UNIT: usize = 256 * 1024;
