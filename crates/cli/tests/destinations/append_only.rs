@@ -22,9 +22,10 @@ struct Arrangement {
     database: Database,
 }
 
-fn arrange() -> Arrangement {
+fn arrange(removable_locks: bool) -> Arrangement {
     let owner = Bucket::new();
-    let pi = Bucket::of(owner.store.seen_with(Traits { append_only: true, ..Traits::default() }));
+    let traits = Traits { append_only: true, removable_locks, ..Traits::default() };
+    let pi = Bucket::of(owner.store.seen_with(traits));
     let (home, desk) = (Home::new(), Home::new());
     write_config(&desk, &[("s3", owner.table())]);
     let config = std::fs::read_to_string(desk.path("lifeboat.toml")).unwrap();
@@ -37,7 +38,13 @@ fn arrange() -> Arrangement {
 
 #[test]
 fn a_host_that_may_only_add_backs_up() {
-    let Arrangement { owner, home, desk, database, .. } = arrange();
+    for removable_locks in [true, false] {
+        backs_up(arrange(removable_locks), removable_locks);
+    }
+}
+
+fn backs_up(arrangement: Arrangement, removable_locks: bool) {
+    let Arrangement { owner: _, pi: _, home, desk, database } = arrangement;
     let mut ids = Vec::new();
     for row in 1..3 {
         database.change(row);
@@ -61,6 +68,11 @@ fn a_host_that_may_only_add_backs_up() {
     desk.ok(&["check", "--read-data"]);
     assert!(desk.restored(&["app", "--host", "box", "--at", "now"]) == database.bytes());
     desk.ok(&["forget", "--host", "box", "--keep-last", "1"]);
+    if !removable_locks {
+        // They are of processes that have ended on this computer, which is the owner's, too.
+        desk.run(&["prune"]).fails(11, "", "");
+        desk.ok(&["unlock"]);
+    }
     desk.ok(&["prune"]);
     assert_eq!(home.ids(&[]), ids[..1]);
     // The host goes on from what is left.
@@ -68,7 +80,6 @@ fn a_host_that_may_only_add_backs_up() {
     let summary = home.json(&["backup"]);
     assert!(summary["sources"][0]["changed_pages"].as_u64() < Some(8), "{summary}");
     desk.ok(&["check", "--read-data"]);
-    drop(owner);
 }
 
 /// Whoever is root on the host, and asks the store directly.
@@ -91,7 +102,7 @@ fn is_denied(error: &Error) -> bool {
 
 #[test]
 fn whoever_takes_the_host_over_destroys_nothing() {
-    let Arrangement { owner, pi, home, desk, database } = arrange();
+    let Arrangement { owner, pi, home, desk, database } = arrange(true);
     home.ok(&["backup"]);
     let (good, names) = (database.bytes(), owner.store.names());
     let objects: Vec<_> = names.iter().map(|name| owner.store.object(name).unwrap()).collect();
@@ -145,6 +156,7 @@ fn what_the_store_locks_is_removed_later() {
     for name in bucket.store.names() {
         let is_locked = bucket.store.object(&name).unwrap().retained_until.is_some();
         assert!(is_locked, "{name}");
+        assert!(!name.contains("/locks/"), "{name}");
     }
     let ran = home.run(&["forget", "--keep-last", "1"]);
     eprintln!("{ran:?}");

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
+use std::time::SystemTime;
 
 use lifeboat_servers::drive::Emulator;
 use serde_json::{Value, json};
@@ -84,8 +85,7 @@ fn the_owner_gives_the_permission_and_backs_up() {
     assert!(given.out.contains("to use Google Drive is given until"), "{given:?}");
     let tokens = std::fs::read_to_string(&token_file).unwrap();
     let mut tokens: Value = serde_json::from_str(&tokens).unwrap();
-    eprintln!("{:?}", tokens.as_object().unwrap().keys().collect::<Vec<_>>());
-    tokens["refresh_expires"] = json!(soon());
+    tokens["refresh_expires"] = json!(tomorrow());
     std::fs::write(&token_file, tokens.to_string()).unwrap();
     let ending = home.run(&["doctor"]);
     assert_eq!(ending.code, Some(0), "{ending:?}");
@@ -93,10 +93,10 @@ fn the_owner_gives_the_permission_and_backs_up() {
     assert!(ending.out.contains("lifeboat auth gdrive"), "{ending:?}");
 }
 
-/// Tomorrow.
-fn soon() -> String {
-    let tomorrow = std::time::SystemTime::now() + std::time::Duration::from_secs(86_400);
-    jiff::Timestamp::try_from(tomorrow).unwrap().to_string()
+/// In seconds of the epoch.
+fn tomorrow() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    now.as_secs() + 86_400
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn a_store_that_replaces_is_found_out_and_looked_at() {
     database.change(1);
     home.ok(&["backup"]);
     assert!(home.restored(&["app"]) == database.bytes());
-    home.run(&["init"]).fails(1, "", "");
+    home.run(&["init"]).fails(1, "already holds a repository", "use it as it is");
     assert!(before.iter().all(|name| bucket.store.object(name).is_some()));
     // One that refuses is not looked at.
     let refuses = Bucket::new();
@@ -56,11 +56,11 @@ fn of_two_hosts_one_holds_a_database() {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     });
     let ran = running.map(|child| Ran::of(child.wait_with_output().unwrap()));
-    eprintln!("{ran:#?}");
     let holders: Vec<usize> = (0..2).filter(|number| ran[*number].code == Some(0)).collect();
     let [holder] = holders[..] else { panic!("{ran:#?}") };
     let other = 1 - holder;
-    assert!(ran[other].err.contains("holds"), "{ran:#?}");
+    assert_eq!(ran[other].code, Some(3), "{ran:#?}");
+    assert!(ran[other].err.contains("database app is written by host"), "{ran:#?}");
     let (home, database) = &twins[holder];
     assert!(home.restored(&["app", "--at", "now"]) == database.bytes());
 

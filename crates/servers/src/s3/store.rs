@@ -22,6 +22,8 @@ pub struct Traits {
     pub ignores_conditions: bool,
     /// Whoever asks may neither remove, nor create what is not conditional on nothing being there.
     pub append_only: bool,
+    /// Such a one may remove locks.
+    pub removable_locks: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -232,13 +234,22 @@ impl S3 for Store {
         }))
     }
 
+    async fn get_bucket_location(
+        &self,
+        request: S3Request<GetBucketLocationInput>,
+    ) -> S3Result<S3Response<GetBucketLocationOutput>> {
+        here(&request.input.bucket)?;
+        Ok(S3Response::new(GetBucketLocationOutput::default()))
+    }
+
     async fn delete_object(
         &self,
         request: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
         let input = request.input;
         here(&input.bucket)?;
-        if self.traits.append_only {
+        let is_lock = input.key.contains("/locks/") && self.traits.removable_locks;
+        if self.traits.append_only && !is_lock {
             return Err(s3_error!(AccessDenied, "not authorized to perform: s3:DeleteObject"));
         }
         let mut state = self.state();
@@ -257,6 +268,7 @@ impl S3 for Store {
         here(&input.bucket)?;
         let prefix = input.prefix.unwrap_or_default();
         let from = input.continuation_token.unwrap_or_default();
+        let delimiter = input.delimiter.filter(|delimiter| !delimiter.is_empty());
         let mut output = ListObjectsV2Output {
             encoding_type: input.encoding_type.clone(),
             is_truncated: Some(false),
@@ -268,7 +280,7 @@ impl S3 for Store {
         let mut last = String::new();
         for (name, object) in &self.state().objects {
             let Some(rest) = name.strip_prefix(&prefix) else { continue };
-            let directory = input.delimiter.as_ref().and_then(|delimiter| {
+            let directory = delimiter.as_ref().and_then(|delimiter| {
                 Some(format!("{prefix}{}{delimiter}", rest.split_once(delimiter.as_str())?.0))
             });
             let sorted = directory.clone().unwrap_or_else(|| name.clone());
