@@ -113,7 +113,11 @@ fn what_rclone_was_given_is_taken_over() {
     );
     home.write(".config/rclone/rclone.conf", config);
     home.run(&["auth", "gdrive", "--import-rclone", "absent"]).fails(1, "absent", "");
-    home.run(&["auth", "gdrive", "--import-rclone", "shared"]).fails(1, "a client", "");
+    home.run(&["auth", "gdrive", "--import-rclone", "shared"]).fails(
+        1,
+        "make an OAuth client of your own",
+        "",
+    );
     let said = home.ok(&["auth", "gdrive", "--import-rclone", "mine"]);
     assert!(said.contains("now make a repository: lifeboat init -r"), "{said}");
     home.ok(&["init", "-r", "gdrive://Lifeboat"]);

@@ -72,7 +72,6 @@ fn of_two_hosts_one_holds_a_database() {
     // It comes back, and knows nothing of this.
     database.change(3);
     let back = home.run(&["replicate", "app", "--once"]);
-    eprintln!("{back:#?}");
     assert_ne!(back.code, Some(0), "{back:?}");
     assert!(taker.restored(&["app", "--at", "now"]) == taken.bytes());
     assert!(home.restored(&["app", "--at", "now"]) == taken.bytes());

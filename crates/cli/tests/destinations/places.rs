@@ -64,20 +64,6 @@ pub(crate) fn nowhere() -> SocketAddr {
 }
 
 impl Server {
-    /// Everyone that there is here.
-    pub(crate) fn all(home: &Home) -> Vec<(&'static str, Self)> {
-        let mut all = vec![("s3", Self::S3(Bucket::new()))];
-        all.extend(Sshd::start().map(|sshd| ("sftp", Self::Sftp(sshd))));
-        if require_rclone() {
-            home.write("rclone.conf", "[box]\ntype = alias\nremote = /\n");
-            all.push(("rclone", Self::Rclone));
-        }
-        let emulator = Emulator::start();
-        emulator.grant();
-        all.push(("drive", Self::Drive(emulator)));
-        all
-    }
-
     /// What stands in `[repository.NAME]`.
     pub(crate) fn table(&self, home: &Home) -> String {
         match self {
@@ -102,7 +88,6 @@ impl Server {
 }
 
 pub(crate) fn require_rclone() -> bool {
-    // It has no option --version that ends well everywhere.
     require_tool("rclone")
 }
 

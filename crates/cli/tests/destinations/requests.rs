@@ -16,7 +16,7 @@ fn kinds(requests: &[Head]) -> BTreeMap<&'static str, usize> {
             "POST" => "post",
             "DELETE" => "delete",
             "HEAD" => "head",
-            _ if head.field("list-type").is_some() => "list",
+            _ if head.field("list-type").is_some() || head.field("uploads").is_some() => "list",
             _ => "get",
         };
         *kinds.entry(kind).or_default() += 1;
@@ -33,22 +33,18 @@ fn a_backup_of_one_database_asks_for_little() {
     let config = std::fs::read_to_string(home.path("lifeboat.toml")).unwrap();
     let config = config.replace("app/data/app.db", "app.db");
     home.write("lifeboat.toml", config.replace("[files.notes]\npaths = ['app']\n", ""));
-    let show = |what: &str| {
-        let seen = bucket.proxy.take_seen();
-        eprintln!("{what}: {:?}", kinds(&seen));
-        for head in &seen {
-            eprintln!("    {} {}", head.method, head.path);
-        }
+    let cost = |command: &str| {
+        bucket.proxy.take_seen();
+        home.ok(&[command]);
+        kinds(&bucket.proxy.take_seen())
     };
-    home.ok(&["init"]);
-    show("init");
-    home.ok(&["backup"]);
-    show("first");
-    home.ok(&["backup"]);
-    show("unchanged");
-    for row in 0..10 {
-        database.change(100 + row * 7);
-    }
-    home.ok(&["backup"]);
-    show("changed");
+    let expect = |get, head, list, put| {
+        let all = [("get", get), ("head", head), ("list", list), ("put", put)];
+        BTreeMap::from_iter(all.into_iter().filter(|(_, count)| *count > 0))
+    };
+    assert_eq!(cost("init"), expect(6, 2, 9, 4));
+    assert_eq!(cost("backup"), expect(2, 1, 6, 4), "the first");
+    assert_eq!(cost("backup"), expect(2, 0, 7, 2), "nothing has changed");
+    (0..10).for_each(|row| database.change(100 + row * 7));
+    assert_eq!(cost("backup"), expect(2, 1, 7, 3), "ten pages have changed");
 }

@@ -2,23 +2,40 @@
 
 use std::fs;
 
+use lifeboat_servers::drive::Emulator;
 use lifeboat_servers::s3::{KEY_ID, SECRET};
 use lifeboat_servers::sshd::Sshd;
 use serde_json::Value;
 
 use crate::common::{Database, Home, Ran, Replication, require_tool};
-use crate::places::{Bucket, Server, configure};
+use crate::places::{Bucket, Server, configure, require_rclone};
 
 #[test]
-fn everything_works_everywhere() {
-    let home = Home::new();
-    for (name, server) in Server::all(&home) {
-        let home = Home::new();
-        if name == "rclone" {
-            home.write("rclone.conf", "[box]\ntype = alias\nremote = /\n");
-        }
-        works(&home, name, &server);
+fn everything_works_on_s3() {
+    works(&Home::new(), "s3", &Server::S3(Bucket::new()));
+}
+
+#[test]
+fn everything_works_over_sftp() {
+    if let Some(sshd) = Sshd::start() {
+        works(&Home::new(), "sftp", &Server::Sftp(sshd));
     }
+}
+
+#[test]
+fn everything_works_with_rclone() {
+    if require_rclone() {
+        let home = Home::new();
+        home.write("rclone.conf", "[box]\ntype = alias\nremote = /\n");
+        works(&home, "rclone", &Server::Rclone);
+    }
+}
+
+#[test]
+fn everything_works_on_google_drive() {
+    let emulator = Emulator::start();
+    emulator.grant();
+    works(&Home::new(), "drive", &Server::Drive(emulator));
 }
 
 fn works(home: &Home, name: &str, server: &Server) {

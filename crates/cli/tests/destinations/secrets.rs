@@ -94,7 +94,6 @@ fn a_secret_on_the_command_line_is_warned_of() {
     assert!(warned.err.contains("warning: every user of this machine can see"), "{warned:?}");
     assert!(!warned.err.contains(SECRET), "{warned:?}");
     let silent = with(&["backups"], &[]);
-    eprintln!("{silent:?}");
     assert!(!silent.err.contains("warning"), "{silent:?}");
 }
 

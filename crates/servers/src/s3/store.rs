@@ -88,6 +88,13 @@ impl Store {
         state.objects.insert(name.to_owned(), object);
     }
 
+    /// Ends the locks of objects whose names contain this.
+    pub fn end_locks(&self, part: &str) {
+        let mut state = self.state();
+        let objects = state.objects.iter_mut().filter(|(name, _)| name.contains(part));
+        objects.for_each(|(_, object)| object.retained_until = None);
+    }
+
     pub fn unfinished(&self) -> usize {
         self.state().uploads.len()
     }
