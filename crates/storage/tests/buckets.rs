@@ -6,17 +6,12 @@
 mod azblob;
 #[path = "buckets/faults.rs"]
 mod faults;
-#[path = "buckets/front.rs"]
-mod front;
 #[path = "buckets/gcs.rs"]
 mod gcs;
-#[path = "buckets/proxy.rs"]
-mod proxy;
 #[path = "buckets/s3.rs"]
 mod s3;
-#[path = "buckets/server.rs"]
-mod server;
 #[path = "buckets/settings.rs"]
 mod settings;
-#[path = "buckets/store.rs"]
-mod store;
+
+use lifeboat_servers::s3::store;
+use lifeboat_servers::{front, proxy, s3 as server};

@@ -6,15 +6,11 @@
 mod authorization;
 #[path = "gdrive/conformance.rs"]
 mod conformance;
-#[path = "gdrive/emulator.rs"]
-mod emulator;
 #[path = "gdrive/faults.rs"]
 mod faults;
-#[path = "gdrive/query.rs"]
-mod query;
-#[path = "support/server.rs"]
-mod server;
 #[path = "gdrive/tokens.rs"]
 mod tokens;
 #[path = "gdrive/uploads.rs"]
 mod uploads;
+
+use lifeboat_servers::{drive as emulator, http as server};

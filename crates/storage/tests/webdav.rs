@@ -11,13 +11,12 @@ mod faults;
 mod rclone;
 #[path = "webdav/real.rs"]
 mod real;
-#[path = "support/server.rs"]
-mod server;
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use lifeboat_servers::http as server;
 use lifeboat_storage::conformance::{Promises, Times};
 use lifeboat_storage::{
     CreateNew, Environment, Error, HttpOptions, Patience, RemoteOptions, Storage, WebDavOptions,

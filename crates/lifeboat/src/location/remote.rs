@@ -18,6 +18,10 @@ use crate::{Environment, Error, Result};
 /// Schemes of other programs, to tell them from odd file names.
 const OTHER_SCHEMES: &[&str] = &["rest", "swift", "ftp", "ftps", "smb", "nfs", "dropbox"];
 
+/// What is removed as soon as it has served: restic's locks, and what shows whether a store can be written to. Locks
+/// that stayed would keep every prune away.
+const PASSING: &[&str] = &["locks/", "probe-"];
+
 /// A place in a store over a network.
 #[derive(Debug)]
 pub(crate) struct Remote {
@@ -178,6 +182,7 @@ impl Remote {
                 },
                 days: lock.days,
             }),
+            never_locked: PASSING,
             http: self.http(),
             remote: self.remote(),
             ..S3Options::default()

@@ -12,5 +12,6 @@ mod gate;
 mod hostile;
 mod lost;
 mod objects;
-mod server;
 mod subsystem;
+
+use lifeboat_servers::sshd as server;

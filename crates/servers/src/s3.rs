@@ -1,5 +1,7 @@
 //! Serves a store over HTTP.
 
+pub mod store;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -11,13 +13,13 @@ use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::S3ServiceBuilder;
 use tokio::net::TcpListener;
 
-use super::store::Store;
+use self::store::Store;
 
-pub(crate) const KEY_ID: &str = "AKIAEXAMPLEKEYID";
-pub(crate) const SECRET: &str = "wJalrXUtnFEMIsecretK7MDENG";
+pub const KEY_ID: &str = "AKIAEXAMPLEKEYID";
+pub const SECRET: &str = "wJalrXUtnFEMIsecretK7MDENG";
 
 /// Serves a store to those who sign with the key, or to all, until the process ends; its address.
-pub(crate) fn serve(store: &Store, signed: bool, skew: Option<u32>) -> SocketAddr {
+pub fn serve(store: &Store, signed: bool, skew: Option<u32>) -> SocketAddr {
     let mut builder = S3ServiceBuilder::new(store.clone());
     if signed {
         builder.set_auth(SimpleAuth::from_single(KEY_ID, SECRET));

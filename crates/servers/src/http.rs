@@ -9,43 +9,43 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Request {
-    pub(crate) method: String,
+pub struct Request {
+    pub method: String,
     /// As sent, without the query.
-    pub(crate) path: String,
-    pub(crate) query: Vec<(String, String)>,
+    pub path: String,
+    pub query: Vec<(String, String)>,
     /// Names in lower case.
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
     /// Whether the body was cut short.
-    pub(crate) cut: bool,
+    pub cut: bool,
 }
 
 impl Request {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(header, _)| header == name);
         found.map(|(_, value)| value.as_str())
     }
 
-    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+    pub fn parameter(&self, name: &str) -> Option<&str> {
         let found = self.query.iter().find(|(parameter, _)| parameter == name);
         found.map(|(_, value)| value.as_str())
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Response {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
+pub struct Response {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
 }
 
 impl Response {
-    pub(crate) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self { status, headers: Vec::new(), body: body.into() }
     }
 
-    pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self
     }
@@ -53,7 +53,7 @@ impl Response {
 
 /// What happens at a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum FaultKind {
+pub enum FaultKind {
     /// It is not done, and answered with this.
     Answer(Response),
     /// It is not done, and the connection closed.
@@ -67,10 +67,10 @@ pub(crate) enum FaultKind {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Fault {
+pub struct Fault {
     /// Which request, counted from 0.
-    pub(crate) at: usize,
-    pub(crate) kind: FaultKind,
+    pub at: usize,
+    pub kind: FaultKind,
 }
 
 #[derive(Default)]
@@ -81,7 +81,7 @@ struct Plan {
 
 type Handler = dyn Fn(&Request) -> Response + Send + Sync;
 
-pub(crate) struct Server {
+pub struct Server {
     address: SocketAddr,
     plan: Arc<Mutex<Plan>>,
     stopped: Arc<AtomicBool>,
@@ -89,7 +89,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(handler: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
+    pub fn start(handler: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let plan = Arc::new(Mutex::new(Plan::default()));
@@ -108,7 +108,7 @@ impl Server {
         Self { address, plan, stopped, thread: Some(thread) }
     }
 
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
@@ -117,11 +117,11 @@ impl Server {
     }
 
     /// Forgets the requests so far and counts from 0 again.
-    pub(crate) fn reset(&self, fault: Option<Fault>) {
+    pub fn reset(&self, fault: Option<Fault>) {
         *self.plan() = Plan { requests: Vec::new(), fault };
     }
 
-    pub(crate) fn requests(&self) -> Vec<Request> {
+    pub fn requests(&self) -> Vec<Request> {
         self.plan().requests.clone()
     }
 }
@@ -215,7 +215,7 @@ fn answer(mut stream: &TcpStream, request: &Request, response: &Response, half: 
 }
 
 /// The pairs of a query, or of a form.
-pub(crate) fn form(text: &str) -> Vec<(String, String)> {
+pub fn form(text: &str) -> Vec<(String, String)> {
     let pairs = text.split('&').filter(|pair| !pair.is_empty());
     pairs
         .map(|pair| {
@@ -225,7 +225,7 @@ pub(crate) fn form(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-pub(crate) fn decode(text: &str) -> String {
+pub fn decode(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// What happens to a request.
 #[derive(Clone, Debug)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// It waits.
     Delay(Duration),
     /// It is not passed on; this is answered: a status, a header with its line's end or nothing, a body.
@@ -25,18 +25,18 @@ pub(crate) enum Fault {
 
 /// A request, without its body.
 #[derive(Clone, Debug)]
-pub(crate) struct Head {
+pub struct Head {
     /// How many came before it.
-    pub(crate) at: usize,
-    pub(crate) method: String,
+    pub at: usize,
+    pub method: String,
     /// With the query.
-    pub(crate) path: String,
+    pub path: String,
     /// With names in lower case.
-    pub(crate) headers: Vec<(String, String)>,
+    pub headers: Vec<(String, String)>,
 }
 
 impl Head {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_str())
     }
 }
@@ -45,20 +45,20 @@ type Decide = dyn Fn(&Head) -> Option<Fault> + Send + Sync;
 type Rewrite = dyn Fn(&mut Head) + Send + Sync;
 
 #[derive(Clone)]
-pub(crate) struct Proxy {
-    pub(crate) address: SocketAddr,
+pub struct Proxy {
+    pub address: SocketAddr,
     seen: Arc<Mutex<Vec<Head>>>,
     decide: Arc<Mutex<Box<Decide>>>,
 }
 
 impl Proxy {
     /// Passes everything on to a server.
-    pub(crate) fn start(server: SocketAddr) -> Self {
+    pub fn start(server: SocketAddr) -> Self {
         Self::start_rewriting(server, |_| {})
     }
 
     /// Changes the heads of requests on their way.
-    pub(crate) fn start_rewriting(
+    pub fn start_rewriting(
         server: SocketAddr,
         rewrite: impl Fn(&mut Head) + Send + Sync + 'static,
     ) -> Self {
@@ -79,12 +79,12 @@ impl Proxy {
     }
 
     /// From now on, does this with each request.
-    pub(crate) fn decide(&self, decide: impl Fn(&Head) -> Option<Fault> + Send + Sync + 'static) {
+    pub fn decide(&self, decide: impl Fn(&Head) -> Option<Fault> + Send + Sync + 'static) {
         *self.decide.lock().unwrap() = Box::new(decide);
     }
 
     /// The requests since this was last called; those to come are counted from 0 again.
-    pub(crate) fn take_seen(&self) -> Vec<Head> {
+    pub fn take_seen(&self) -> Vec<Head> {
         std::mem::take(&mut self.seen.lock().unwrap())
     }
 
@@ -140,7 +140,7 @@ impl Proxy {
     }
 }
 
-pub(crate) fn read_head(reader: &mut impl BufRead) -> io::Result<Head> {
+pub fn read_head(reader: &mut impl BufRead) -> io::Result<Head> {
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let mut words = line.split_whitespace().map(str::to_owned);
@@ -160,12 +160,7 @@ pub(crate) fn read_head(reader: &mut impl BufRead) -> io::Result<Head> {
 }
 
 /// Sends a request, of which the body may be cut, and reads the answer, if there is to be one.
-pub(crate) fn forward(
-    server: SocketAddr,
-    head: &Head,
-    body: &[u8],
-    cut: bool,
-) -> io::Result<Vec<u8>> {
+pub fn forward(server: SocketAddr, head: &Head, body: &[u8], cut: bool) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(server)?;
     let mut text = format!("{} {} HTTP/1.1\r\nconnection: close\r\n", head.method, head.path);
     for (name, value) in head.headers.iter().filter(|(name, _)| name != "expect") {

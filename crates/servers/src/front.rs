@@ -7,7 +7,7 @@ use std::thread;
 use crate::proxy::{Head, read_head};
 
 /// An answer, as it is sent.
-pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+pub fn answer(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut text = format!("HTTP/1.1 {status} Answer\r\nconnection: close\r\n");
     if !headers.iter().any(|(name, _)| *name == "content-length") {
         text.push_str(&format!("content-length: {}\r\n", body.len()));
@@ -21,7 +21,7 @@ pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Vec<
 }
 
 /// Answers requests with a function, one on each connection, until the process ends.
-pub(crate) fn serve(
+pub fn serve(
     handle: impl Fn(&Head, &[u8]) -> Vec<u8> + Send + Sync + Clone + 'static,
 ) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -51,12 +51,12 @@ fn serve_one(mut client: &TcpStream, handle: &impl Fn(&Head, &[u8]) -> Vec<u8>) 
 
 impl Head {
     /// The path without the query, decoded.
-    pub(crate) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         decode(self.path.split('?').next().unwrap())
     }
 
     /// The fields of the query, decoded.
-    pub(crate) fn query(&self) -> Vec<(String, String)> {
+    pub fn query(&self) -> Vec<(String, String)> {
         let query = self.path.split_once('?').map_or("", |(_, query)| query);
         let fields = query.split('&').filter(|field| !field.is_empty());
         fields
@@ -65,7 +65,7 @@ impl Head {
             .collect()
     }
 
-    pub(crate) fn field(&self, name: &str) -> Option<String> {
+    pub fn field(&self, name: &str) -> Option<String> {
         self.query().into_iter().find(|(it, _)| it == name).map(|(_, value)| value)
     }
 }

@@ -1,9 +1,9 @@
 //! The part of Drive's search language that is used, and nothing else.
 
-use super::emulator::Stored;
+use super::Stored;
 
 #[derive(Debug)]
-pub(crate) enum Query {
+pub enum Query {
     All(Vec<Query>),
     Any(Vec<Query>),
     Name(String),
@@ -13,7 +13,7 @@ pub(crate) enum Query {
 
 impl Query {
     /// `None` for what Drive would refuse, or what is not known here.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let tokens = tokens(text)?;
         let mut rest = &tokens[..];
         let query = all(&mut rest)?;
@@ -21,7 +21,7 @@ impl Query {
     }
 
     /// The folders that it is about.
-    pub(crate) fn parents(&self) -> Vec<&str> {
+    pub fn parents(&self) -> Vec<&str> {
         match self {
             Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(Self::parents).collect(),
             Self::Parent(id) => vec![id],
@@ -29,7 +29,7 @@ impl Query {
         }
     }
 
-    pub(crate) fn matches(&self, file: &Stored, is_trashed: bool) -> bool {
+    pub fn matches(&self, file: &Stored, is_trashed: bool) -> bool {
         match self {
             Self::All(parts) => parts.iter().all(|part| part.matches(file, is_trashed)),
             Self::Any(parts) => parts.iter().any(|part| part.matches(file, is_trashed)),

@@ -11,12 +11,12 @@ use lifeboat_storage::{Key, SftpAddress, SftpOptions};
 const SSHD: &str = "/usr/sbin/sshd";
 const SUBSYSTEM: &str = "Subsystem sftp internal-sftp";
 
-pub(crate) fn key(text: &str) -> Key {
+pub fn key(text: &str) -> Key {
     text.parse().unwrap()
 }
 
 /// Whether a program is here. Where LIFEBOAT_REQUIRE_ORACLES is set, it must be.
-pub(crate) fn have(program: &str) -> bool {
+pub fn have(program: &str) -> bool {
     if Path::new(program).exists() {
         return true;
     }
@@ -25,12 +25,12 @@ pub(crate) fn have(program: &str) -> bool {
     false
 }
 
-pub(crate) fn is_root() -> bool {
+pub fn is_root() -> bool {
     output(Command::new("id").arg("-u")) == "0"
 }
 
 /// What a program prints, which must succeed.
-pub(crate) fn output(command: &mut Command) -> String {
+pub fn output(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let words = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {words}");
@@ -38,7 +38,7 @@ pub(crate) fn output(command: &mut Command) -> String {
 }
 
 /// A server on a port of its own, with its keys; ended when dropped.
-pub(crate) struct Sshd {
+pub struct Sshd {
     directory: tempfile::TempDir,
     port: u16,
     daemon: Child,
@@ -46,11 +46,11 @@ pub(crate) struct Sshd {
 
 impl Sshd {
     /// `None` where OpenSSH's server is not installed.
-    pub(crate) fn start() -> Option<Self> {
+    pub fn start() -> Option<Self> {
         Self::start_with(SUBSYSTEM)
     }
 
-    pub(crate) fn start_with(subsystem: &str) -> Option<Self> {
+    pub fn start_with(subsystem: &str) -> Option<Self> {
         if !have(SSHD) {
             return None;
         }
@@ -72,23 +72,23 @@ impl Sshd {
     }
 
     /// Makes a key the known one of the host.
-    pub(crate) fn know(&self, name: &str) {
+    pub fn know(&self, name: &str) {
         let key = fs::read_to_string(self.path(&format!("{name}.pub"))).unwrap();
         let line = format!("[127.0.0.1]:{} {key}", self.port);
         fs::write(self.path("known_hosts"), line).unwrap();
     }
 
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    pub(crate) fn address(&self, path: &Path) -> SftpAddress {
+    pub fn address(&self, path: &Path) -> SftpAddress {
         let user = output(Command::new("id").arg("-un"));
         let text = format!("sftp://{user}@127.0.0.1:{}{}", self.port, path.display());
         SftpAddress::parse(&text).unwrap()
     }
 
-    pub(crate) fn options(&self) -> SftpOptions {
+    pub fn options(&self) -> SftpOptions {
         SftpOptions {
             key: Some(self.path("user_key")),
             known_hosts: Some(self.path("known_hosts")),
@@ -97,7 +97,7 @@ impl Sshd {
     }
 
     /// Ends all connections at once, as when the machine goes off; new ones are taken.
-    pub(crate) fn cut(&self) {
+    pub fn cut(&self) {
         let sessions = descendants(self.daemon.id());
         assert!(!sessions.is_empty(), "nobody is connected");
         let mut kill = Command::new("kill");
@@ -107,7 +107,7 @@ impl Sshd {
     }
 
     /// Takes no new connections, and ends those there are.
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         self.cut();
         self.daemon.kill().unwrap();
         self.daemon.wait().unwrap();

@@ -1,5 +1,7 @@
 //! Google Drive's API and its tokens, as far as they are used.
 
+pub mod query;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,8 +14,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use super::query::Query;
-use super::server::{Request, Response, Server, form};
+use self::query::Query;
+use crate::http::{Request, Response, Server, form};
 
 const FOLDER: &str = "application/vnd.google-apps.folder";
 const UNIT: usize = 256 * 1024;
@@ -31,15 +33,15 @@ const FILE_FIELDS: [&str; 10] = [
 ];
 
 #[derive(Clone, Debug)]
-pub(crate) struct Stored {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) parent: String,
-    pub(crate) mime_type: String,
-    pub(crate) created_ms: u64,
-    pub(crate) modified: Option<String>,
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) trashed: bool,
+pub struct Stored {
+    pub id: String,
+    pub name: String,
+    pub parent: String,
+    pub mime_type: String,
+    pub created_ms: u64,
+    pub modified: Option<String>,
+    pub bytes: Vec<u8>,
+    pub trashed: bool,
 }
 
 struct Session {
@@ -49,28 +51,28 @@ struct Session {
     done: Option<String>,
 }
 
-pub(crate) struct State {
-    pub(crate) files: Vec<Stored>,
+pub struct State {
+    pub files: Vec<Stored>,
     sessions: HashMap<String, Session>,
-    pub(crate) access_token: String,
-    pub(crate) refresh_token: String,
+    pub access_token: String,
+    pub refresh_token: String,
     /// Codes that were given, with their challenges and addresses.
     codes: HashMap<String, (String, String)>,
-    pub(crate) page_size: usize,
-    pub(crate) full: bool,
-    pub(crate) forgets_sessions: u32,
-    pub(crate) takes_half: bool,
+    pub page_size: usize,
+    pub full: bool,
+    pub forgets_sessions: u32,
+    pub takes_half: bool,
     next: u64,
 }
 
-pub(crate) struct Emulator {
-    pub(crate) server: Server,
+pub struct Emulator {
+    pub server: Server,
     state: Arc<Mutex<State>>,
-    pub(crate) directory: TempDir,
+    pub directory: TempDir,
 }
 
 impl Emulator {
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         let state = State {
             files: Vec::new(),
             sessions: HashMap::new(),
@@ -92,15 +94,15 @@ impl Emulator {
         Self { server, state, directory: tempfile::tempdir().unwrap() }
     }
 
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+    pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn token_file(&self) -> PathBuf {
+    pub fn token_file(&self) -> PathBuf {
         self.directory.path().join("tokens.json")
     }
 
-    pub(crate) fn endpoints(&self) -> DriveEndpoints {
+    pub fn endpoints(&self) -> DriveEndpoints {
         DriveEndpoints {
             api: self.server.url(),
             authorization: format!("{}/auth", self.server.url()),
@@ -108,11 +110,11 @@ impl Emulator {
         }
     }
 
-    pub(crate) fn http() -> HttpOptions {
+    pub fn http() -> HttpOptions {
         HttpOptions { proxy_from_environment: false, ..HttpOptions::default() }
     }
 
-    pub(crate) fn options(&self) -> DriveOptions {
+    pub fn options(&self) -> DriveOptions {
         let patience = Patience {
             first: Duration::from_millis(1),
             longest: Duration::from_millis(20),
@@ -129,7 +131,7 @@ impl Emulator {
     }
 
     /// Access that holds for an hour.
-    pub(crate) fn grant(&self) -> TokenFile {
+    pub fn grant(&self) -> TokenFile {
         let tokens = TokenFile {
             client_id: "client-id".to_owned(),
             client_secret: "client-secret".to_owned().into(),
@@ -144,7 +146,7 @@ impl Emulator {
         tokens
     }
 
-    pub(crate) fn open(&self, url: &str) -> GoogleDrive {
+    pub fn open(&self, url: &str) -> GoogleDrive {
         if !self.token_file().exists() {
             self.grant();
         }
@@ -152,7 +154,7 @@ impl Emulator {
     }
 
     /// Names of all that is no folder.
-    pub(crate) fn names(&self) -> Vec<String> {
+    pub fn names(&self) -> Vec<String> {
         let state = self.state();
         let files = state.files.iter().filter(|file| file.mime_type != FOLDER);
         files.map(|file| file.name.clone()).collect()
@@ -227,7 +229,7 @@ impl State {
     }
 
     /// Itself, or with its folder.
-    pub(crate) fn is_trashed(&self, file: &Stored) -> bool {
+    pub fn is_trashed(&self, file: &Stored) -> bool {
         file.trashed || self.find(&file.parent).is_some_and(|parent| self.is_trashed(parent))
     }
 

@@ -9,24 +9,30 @@ use http_body_util::BodyExt;
 use s3s::dto::*;
 use s3s::{Body, S3, S3Request, S3Response, S3Result, s3_error};
 
-pub(crate) const BUCKET: &str = "bucket";
+pub const BUCKET: &str = "bucket";
 
 /// How the store differs from Amazon's.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Traits {
+pub struct Traits {
     /// It knows no conditions on what is created, and says so.
-    pub(crate) no_conditions: bool,
+    pub no_conditions: bool,
     /// It refuses what is to be locked and has no checksum.
-    pub(crate) wants_checksums: bool,
+    pub wants_checksums: bool,
+    /// It takes no notice of conditions on what is created, and replaces what is there.
+    pub ignores_conditions: bool,
+    /// Whoever asks may neither remove, nor create what is not conditional on nothing being there.
+    pub append_only: bool,
+    /// Such a one may remove locks.
+    pub removable_locks: bool,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Object {
-    pub(crate) bytes: Arc<Vec<u8>>,
-    pub(crate) modified: SystemTime,
-    pub(crate) metadata: BTreeMap<String, String>,
-    pub(crate) storage_class: Option<String>,
-    pub(crate) retained_until: Option<String>,
+pub struct Object {
+    pub bytes: Arc<Vec<u8>>,
+    pub modified: SystemTime,
+    pub metadata: BTreeMap<String, String>,
+    pub storage_class: Option<String>,
+    pub retained_until: Option<String>,
     tag: String,
 }
 
@@ -45,7 +51,7 @@ struct State {
 }
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Store {
+pub struct Store {
     traits: Traits,
     state: Arc<Mutex<State>>,
 }
@@ -54,40 +60,54 @@ pub(crate) struct Store {
 const PAGE: usize = 100;
 
 impl Store {
-    pub(crate) fn new(traits: Traits) -> Self {
+    pub fn new(traits: Traits) -> Self {
         Self { traits, ..Self::default() }
+    }
+
+    /// The same objects, for those for whom it differs in other ways.
+    pub fn seen_with(&self, traits: Traits) -> Self {
+        Self { traits, state: self.state.clone() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 
-    pub(crate) fn object(&self, name: &str) -> Option<Object> {
+    pub fn object(&self, name: &str) -> Option<Object> {
         self.state().objects.get(name).cloned()
     }
 
-    pub(crate) fn names(&self) -> Vec<String> {
+    pub fn names(&self) -> Vec<String> {
         self.state().objects.keys().cloned().collect()
     }
 
     /// Puts an object there, whatever was there before.
-    pub(crate) fn plant(&self, name: &str, bytes: &[u8]) {
+    pub fn plant(&self, name: &str, bytes: &[u8]) {
         let mut state = self.state();
         let object = object(state.tag(), bytes.to_vec(), None);
         state.objects.insert(name.to_owned(), object);
     }
 
-    pub(crate) fn unfinished(&self) -> usize {
+    /// Ends the locks of objects whose names contain this.
+    pub fn end_locks(&self, part: &str) {
+        let mut state = self.state();
+        let objects = state.objects.iter_mut().filter(|(name, _)| name.contains(part));
+        objects.for_each(|(_, object)| object.retained_until = None);
+    }
+
+    pub fn unfinished(&self) -> usize {
         self.state().uploads.len()
     }
 
     /// Makes unfinished uploads, and their parts, this old.
-    pub(crate) fn age_uploads(&self, begun: SystemTime) {
+    pub fn age_uploads(&self, begun: SystemTime) {
         self.state().uploads.values_mut().for_each(|(_, upload)| upload.begun = begun);
     }
 
     fn conditions(&self, none_match: Option<&IfNoneMatch>, taken: bool) -> S3Result<()> {
         match none_match {
+            _ if self.traits.ignores_conditions => Ok(()),
+            None if self.traits.append_only => Err(s3_error!(AccessDenied, "only what is new")),
             None => Ok(()),
             Some(_) if self.traits.no_conditions => Err(s3_error!(NotImplemented, "no conditions")),
             Some(_) if taken => Err(s3_error!(PreconditionFailed)),
@@ -222,12 +242,24 @@ impl S3 for Store {
         }))
     }
 
+    async fn get_bucket_location(
+        &self,
+        request: S3Request<GetBucketLocationInput>,
+    ) -> S3Result<S3Response<GetBucketLocationOutput>> {
+        here(&request.input.bucket)?;
+        Ok(S3Response::new(GetBucketLocationOutput::default()))
+    }
+
     async fn delete_object(
         &self,
         request: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
         let input = request.input;
         here(&input.bucket)?;
+        let is_lock = input.key.contains("/locks/") && self.traits.removable_locks;
+        if self.traits.append_only && !is_lock {
+            return Err(s3_error!(AccessDenied, "not authorized to perform: s3:DeleteObject"));
+        }
         let mut state = self.state();
         if state.objects.get(&input.key).is_some_and(|object| object.retained_until.is_some()) {
             return Err(s3_error!(AccessDenied, "protected by object lock"));
@@ -244,6 +276,7 @@ impl S3 for Store {
         here(&input.bucket)?;
         let prefix = input.prefix.unwrap_or_default();
         let from = input.continuation_token.unwrap_or_default();
+        let delimiter = input.delimiter.filter(|delimiter| !delimiter.is_empty());
         let mut output = ListObjectsV2Output {
             encoding_type: input.encoding_type.clone(),
             is_truncated: Some(false),
@@ -255,7 +288,7 @@ impl S3 for Store {
         let mut last = String::new();
         for (name, object) in &self.state().objects {
             let Some(rest) = name.strip_prefix(&prefix) else { continue };
-            let directory = input.delimiter.as_ref().and_then(|delimiter| {
+            let directory = delimiter.as_ref().and_then(|delimiter| {
                 Some(format!("{prefix}{}{delimiter}", rest.split_once(delimiter.as_str())?.0))
             });
             let sorted = directory.clone().unwrap_or_else(|| name.clone());
