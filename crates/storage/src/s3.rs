@@ -59,6 +59,7 @@ struct S3 {
     prefix: String,
     storage_class: Option<String>,
     object_lock: Option<ObjectLock>,
+    never_locked: &'static [&'static str],
     part_bytes: u64,
     parts_at_once: NonZeroUsize,
     /// Whether taken keys are only looked for.

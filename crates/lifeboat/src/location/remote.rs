@@ -18,6 +18,10 @@ use crate::{Environment, Error, Result};
 /// Schemes of other programs, to tell them from odd file names.
 const OTHER_SCHEMES: &[&str] = &["rest", "swift", "ftp", "ftps", "smb", "nfs", "dropbox"];
 
+/// What is removed as soon as it has served: restic's locks, and what shows whether a store can be written to. Locks
+/// that stayed would keep every prune away.
+const PASSING: &[&str] = &["locks/", "probe-"];
+
 /// A place in a store over a network.
 #[derive(Debug)]
 pub(crate) struct Remote {
@@ -115,12 +119,17 @@ impl Remote {
 
     fn drive(&self) -> lifeboat_storage::Result<GoogleDrive> {
         let usual = DriveEndpoints::default();
+        let to_google = DriveOptions::new(self.token_file.clone());
         let options = DriveOptions {
+            // Only Google has Google's quotas.
+            requests_per_second: to_google
+                .requests_per_second
+                .filter(|_| self.store.endpoint.is_none()),
             endpoints: self.store.endpoint.as_deref().map_or(usual, endpoints_at),
             http: self.http(),
             remote: self.remote(),
             shared_drive: self.store.shared_drive.clone(),
-            ..DriveOptions::new(self.token_file.clone())
+            ..to_google
         };
         GoogleDrive::open(&self.to_string(), &options)
     }
@@ -178,6 +187,7 @@ impl Remote {
                 },
                 days: lock.days,
             }),
+            never_locked: PASSING,
             http: self.http(),
             remote: self.remote(),
             ..S3Options::default()

@@ -24,7 +24,7 @@ impl S3 {
         if self.only_looks() && self.is_taken(name)? {
             return Ok(false);
         }
-        let headers = self.headers(modified);
+        let headers = self.headers(name, modified);
         if content.size() > self.part_bytes {
             return if self.client.dialect.creates_new_in_parts {
                 self.create_of_parts(name, content, &headers, patience)
@@ -84,7 +84,7 @@ impl S3 {
     }
 
     /// What is stored beside an object.
-    fn headers(&self, modified: Option<SystemTime>) -> Vec<(String, String)> {
+    fn headers(&self, name: &str, modified: Option<SystemTime>) -> Vec<(String, String)> {
         let dialect = self.client.dialect;
         let mut headers = Vec::new();
         if let Some(modified) = modified {
@@ -93,11 +93,16 @@ impl S3 {
         if let Some(class) = &self.storage_class {
             headers.push((dialect.header("storage-class"), class.clone()));
         }
-        if let Some(lock) = self.object_lock {
+        if let Some(lock) = self.object_lock.filter(|_| !self.is_never_locked(name)) {
             let until = rfc3339(in_days(lock.days));
             headers.push((dialect.header("object-lock-mode"), lock.mode.name().to_owned()));
             headers.push((dialect.header("object-lock-retain-until-date"), until));
         }
         headers
+    }
+
+    fn is_never_locked(&self, name: &str) -> bool {
+        let key = name.strip_prefix(&self.prefix).unwrap_or(name);
+        self.never_locked.iter().any(|start| key.starts_with(start))
     }
 }

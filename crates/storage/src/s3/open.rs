@@ -102,6 +102,7 @@ fn bucket(
         prefix: address.prefix(),
         storage_class: options.storage_class.clone(),
         object_lock: options.object_lock,
+        never_locked: options.never_locked,
         part_bytes: options.part_bytes.max(1),
         parts_at_once: options.parts_at_once,
         checks: AtomicBool::new(options.create_new == Some(CreateNew::Checked)),

@@ -19,6 +19,8 @@ pub struct S3Options {
     /// How long what is stored cannot be removed by anybody; the bucket's rule if this is `None`. The bucket must
     /// have been created for it.
     pub object_lock: Option<ObjectLock>,
+    /// Objects whose keys begin with one of these are not locked: they are there to be removed again.
+    pub never_locked: &'static [&'static str],
     /// What is known of how the store refuses a taken key; found out if this is `None`: a store that says that it
     /// knows no such condition is [`CreateNew::Checked`] from then on. One that only ignores it does not say so.
     pub create_new: Option<CreateNew>,
@@ -43,6 +45,7 @@ impl Default for S3Options {
             credentials: None,
             storage_class: None,
             object_lock: None,
+            never_locked: &[],
             create_new: None,
             part_bytes: 16 << 20,
             parts_at_once: const { NonZeroUsize::new(3).unwrap() },
