@@ -46,7 +46,8 @@ pub(super) fn run(session: &Session, arguments: &ReplicateArguments) -> Result<E
     for problem in &report.problems {
         talker.problem(problem);
     }
-    if request.once {
+    // What is not stored is told above.
+    if request.once && report.problems.is_empty() {
         let count = report.databases.len() as u64;
         session.say(&format!("{} captured and stored", size::count(count, "database")))?;
     }

@@ -88,8 +88,16 @@ fn of_cause(cause: Cause, scheme: &str) -> Option<&'static str> {
         },
         Cause::Full => "make room there, or raise the quota; earlier backups are untouched",
         Cause::ClockSkew => "set this machine's clock: timedatectl set-ntp true",
-        Cause::Protected => "the store keeps it for now; a later prune removes it",
-        Cause::Invalid => "look at the URL, `endpoint` and `region`",
+        Cause::Protected => "the store keeps it until its lock ends: do it again then",
+        Cause::Invalid => match scheme {
+            "s3" | "gcs" | "b2" | "azblob" => "look at the URL, `endpoint` and `region`",
+            "webdav" | "webdavs" => "look at the URL and `endpoint`",
+            "gdrive" => "look at the URL; lifeboat auth gdrive gives the permission anew",
+            "rclone" => {
+                "`rclone listremotes` shows the remotes, `rclone lsd REMOTE:PATH` what is there"
+            }
+            _ => return None,
+        },
         Cause::Protocol => {
             "is this the right address? What answers does not speak the store's protocol"
         }

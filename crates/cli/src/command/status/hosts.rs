@@ -14,6 +14,9 @@ pub(super) fn run(session: &Session, max_age: Option<Interval>) -> Result<Exit, 
     let late = fleet.hosts.iter().filter(|host| is_late(host)).count() as u64;
     for unreadable in &fleet.unreadable {
         output::error(&unreadable.error, exit::of_error(&unreadable.error), session.global.json);
+        if !session.global.json {
+            output::note(&format!("{} could not be looked at", unreadable.repository));
+        }
     }
     if session.global.json {
         let hosts: Vec<_> = fleet.hosts.iter().map(|host| document(host, is_late(host))).collect();
