@@ -1,7 +1,7 @@
 //! `lifeboat replicate` as another process.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -26,8 +26,16 @@ pub(crate) struct Replication {
 impl Replication {
     /// Replicates `app.db`, looking every 20 ms.
     pub(crate) fn start(home: &Home) -> Self {
-        let arguments = ["replicate", "app.db", "--json", "-v", "--interval", "20ms"];
-        let mut command = home.command(&arguments);
+        Self::start_of(home, &["app.db"])
+    }
+
+    /// The same, of a database of the configuration or with more arguments.
+    pub(crate) fn start_of(home: &Home, what: &[&str]) -> Self {
+        Self::start_command(home.command(&["replicate", "--interval", "20ms"]).args(what))
+    }
+
+    pub(crate) fn start_command(command: &mut Command) -> Self {
+        let command = command.args(["--json", "-v"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (tell, events) = channel();
         let out = BufReader::new(child.stdout.take().unwrap());

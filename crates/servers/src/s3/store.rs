@@ -22,6 +22,8 @@ pub struct Traits {
     pub ignores_conditions: bool,
     /// Whoever asks may neither remove, nor create what is not conditional on nothing being there.
     pub append_only: bool,
+    /// Such a one may remove locks.
+    pub removable_locks: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -84,6 +86,13 @@ impl Store {
         let mut state = self.state();
         let object = object(state.tag(), bytes.to_vec(), None);
         state.objects.insert(name.to_owned(), object);
+    }
+
+    /// Ends the locks of objects whose names contain this.
+    pub fn end_locks(&self, part: &str) {
+        let mut state = self.state();
+        let objects = state.objects.iter_mut().filter(|(name, _)| name.contains(part));
+        objects.for_each(|(_, object)| object.retained_until = None);
     }
 
     pub fn unfinished(&self) -> usize {
@@ -232,13 +241,22 @@ impl S3 for Store {
         }))
     }
 
+    async fn get_bucket_location(
+        &self,
+        request: S3Request<GetBucketLocationInput>,
+    ) -> S3Result<S3Response<GetBucketLocationOutput>> {
+        here(&request.input.bucket)?;
+        Ok(S3Response::new(GetBucketLocationOutput::default()))
+    }
+
     async fn delete_object(
         &self,
         request: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
         let input = request.input;
         here(&input.bucket)?;
-        if self.traits.append_only {
+        let is_lock = input.key.contains("/locks/") && self.traits.removable_locks;
+        if self.traits.append_only && !is_lock {
             return Err(s3_error!(AccessDenied, "not authorized to perform: s3:DeleteObject"));
         }
         let mut state = self.state();
@@ -257,6 +275,7 @@ impl S3 for Store {
         here(&input.bucket)?;
         let prefix = input.prefix.unwrap_or_default();
         let from = input.continuation_token.unwrap_or_default();
+        let delimiter = input.delimiter.filter(|delimiter| !delimiter.is_empty());
         let mut output = ListObjectsV2Output {
             encoding_type: input.encoding_type.clone(),
             is_truncated: Some(false),
@@ -268,7 +287,7 @@ impl S3 for Store {
         let mut last = String::new();
         for (name, object) in &self.state().objects {
             let Some(rest) = name.strip_prefix(&prefix) else { continue };
-            let directory = input.delimiter.as_ref().and_then(|delimiter| {
+            let directory = delimiter.as_ref().and_then(|delimiter| {
                 Some(format!("{prefix}{}{delimiter}", rest.split_once(delimiter.as_str())?.0))
             });
             let sorted = directory.clone().unwrap_or_else(|| name.clone());

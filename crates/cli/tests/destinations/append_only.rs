@@ -1,0 +1,168 @@
+//! A host with credentials that may only add, and what whoever takes that host over can do with them.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+use lifeboat_servers::s3::store::{BUCKET, Traits};
+use lifeboat_servers::s3::{KEY_ID, SECRET};
+use lifeboat_storage::{
+    BucketAddress, CreateNew, Credentials, Environment, Error, Patience, RemoteOptions, S3Options,
+    Storage, s3,
+};
+
+use crate::common::{Database, Home, Replication};
+use crate::places::{Bucket, configure, write_config};
+
+/// A bucket that its owner made, the host that may only add to it, and the owner's own computer.
+struct Arrangement {
+    owner: Bucket,
+    pi: Bucket,
+    home: Home,
+    desk: Home,
+    database: Database,
+}
+
+fn arrange(removable_locks: bool) -> Arrangement {
+    let owner = Bucket::new();
+    let traits = Traits { append_only: true, removable_locks, ..Traits::default() };
+    let pi = Bucket::of(owner.store.seen_with(traits));
+    let (home, desk) = (Home::new(), Home::new());
+    write_config(&desk, &[("s3", owner.table())]);
+    let config = std::fs::read_to_string(desk.path("lifeboat.toml")).unwrap();
+    desk.write("lifeboat.toml", config.replace("host = 'box'", "host = 'desk'"));
+    desk.ok(&["init"]);
+    let database = configure(&home, &[]);
+    write_config(&home, &[("s3", pi.table() + "append-only = true\n")]);
+    Arrangement { owner, pi, home, desk, database }
+}
+
+#[test]
+fn a_host_that_may_only_add_backs_up() {
+    for removable_locks in [true, false] {
+        backs_up(arrange(removable_locks), removable_locks);
+    }
+}
+
+fn backs_up(arrangement: Arrangement, removable_locks: bool) {
+    let Arrangement { owner: _, pi: _, home, desk, database } = arrangement;
+    let mut ids = Vec::new();
+    for row in 1..3 {
+        database.change(row);
+        home.write("app/notes.txt", format!("{row}\n"));
+        ids.insert(0, home.json(&["backup"])["backup_id"].as_str().unwrap().to_owned());
+    }
+    // Where nothing can be removed, nobody tries to clean up.
+    ids.insert(0, home.json(&["backup", "--cleanup"])["backup_id"].as_str().unwrap().to_owned());
+    let mut replication = Replication::start_of(&home, &["app"]);
+    database.change(9);
+    replication.wait_for("protected", |event| event["message_type"] == "protected");
+    replication.stop();
+    home.ok(&["check", "--read-data"]);
+    let examined = home.run(&["doctor"]);
+    assert!(examined.out.contains("\n0 problems"), "{examined:?}");
+    for command in [&["forget", "--keep-last", "1"][..], &["prune"], &["forget", ids[2].as_str()]] {
+        home.run(command).fails(1, "append-only", "do it on another host");
+    }
+    assert_eq!(home.ids(&[]), ids);
+
+    desk.ok(&["check", "--read-data"]);
+    assert!(desk.restored(&["app", "--host", "box", "--at", "now"]) == database.bytes());
+    desk.ok(&["forget", "--host", "box", "--keep-last", "1"]);
+    if !removable_locks {
+        // They are of processes that have ended on this computer, which is the owner's, too.
+        desk.run(&["prune"]).fails(11, "", "");
+        desk.ok(&["unlock"]);
+    }
+    desk.ok(&["prune"]);
+    assert_eq!(home.ids(&[]), ids[..1]);
+    // The host goes on from what is left.
+    database.change(3);
+    let summary = home.json(&["backup"]);
+    assert!(summary["sources"][0]["changed_pages"].as_u64() < Some(8), "{summary}");
+    desk.ok(&["check", "--read-data"]);
+}
+
+/// Whoever is root on the host, and asks the store directly.
+fn attacker(pi: &Bucket, create_new: Option<CreateNew>) -> Arc<dyn Storage> {
+    let address = BucketAddress { bucket: BUCKET.to_owned(), prefix: "some/prefix".to_owned() };
+    let options = S3Options {
+        endpoint: Some(format!("http://{}", pi.proxy.address)),
+        region: Some("eu-test-1".to_owned()),
+        credentials: Some(Credentials::new(KEY_ID.to_owned(), SECRET.to_owned(), None)),
+        create_new,
+        remote: RemoteOptions { patience: Patience::NONE, ..RemoteOptions::default() },
+        ..S3Options::default()
+    };
+    s3(&address, &Environment::new(|_| None), &options).unwrap()
+}
+
+fn is_denied(error: &Error) -> bool {
+    matches!(error, Error::Storage { source, .. } if source.kind() == ErrorKind::PermissionDenied)
+}
+
+#[test]
+fn whoever_takes_the_host_over_destroys_nothing() {
+    let Arrangement { owner, pi, home, desk, database } = arrange(true);
+    home.ok(&["backup"]);
+    let (good, names) = (database.bytes(), owner.store.names());
+    let objects: Vec<_> = names.iter().map(|name| owner.store.object(name).unwrap()).collect();
+    for create_new in [None, Some(CreateNew::Checked)] {
+        let storage = attacker(&pi, create_new);
+        for entry in storage.list(None).unwrap() {
+            assert!(is_denied(&storage.remove(&entry.key).unwrap_err()), "{}", entry.key);
+            let written = storage.put(&entry.key, b"gone").unwrap_err();
+            assert!(matches!(written, Error::Exists { .. }), "{}: {written}", entry.key);
+        }
+    }
+    // With the program itself, and all that it says.
+    write_config(&home, &[("s3", pi.table())]);
+    let id = home.ids(&[])[0].clone();
+    home.run(&["forget", &id]).fails(1, "AccessDenied", "s3:DeleteObject");
+    home.run(&["init"]).fails(1, "already holds a repository", "use it as it is");
+    for attempt in [&["prune", "--grace", "0"][..], &["unlock", "--all"]] {
+        // Whether there was anything to do or not.
+        home.run(attempt);
+    }
+    // Rubbish under the same names, and the name of the host taken over.
+    database.execute("DELETE FROM t");
+    home.write("app/notes.txt", "rubbish\n");
+    home.ok(&["backup", "--take-over"]);
+    for (name, object) in names.iter().zip(&objects) {
+        let now = owner.store.object(name);
+        assert!(now.is_some_and(|now| now.bytes == object.bytes), "{name}");
+    }
+    desk.ok(&["check", "--read-data"]);
+    let restored = desk.restored(&["app", "--host", "box", "--backup", &id]);
+    assert!(restored == good);
+}
+
+/// Everything that is stored says until when it stays; what is locked is left, and counted.
+#[test]
+fn what_the_store_locks_is_removed_later() {
+    let home = Home::new();
+    let bucket = Bucket::with(Traits { wants_checksums: true, ..Traits::default() });
+    let table = bucket.table() + "object-lock = { mode = 'compliance', days = 30 }\n";
+    let database = configure(&home, &[("s3", table)]);
+    for row in 1..3 {
+        database.change(row);
+        home.write("app/notes.txt", format!("{row}\n"));
+        home.ok(&["backup"]);
+    }
+    for name in bucket.store.names() {
+        let is_locked = bucket.store.object(&name).unwrap().retained_until.is_some();
+        assert!(is_locked, "{name}");
+        assert!(!name.contains("/locks/"), "{name}");
+    }
+    home.run(&["forget", "--keep-last", "1"]).fails(1, "protected by object lock", "its lock ends");
+    assert_eq!(home.ids(&[]).len(), 2);
+    // The lists of what there is may go, what they list not yet.
+    ["/backups/", "/pins/", "/snapshots/"].iter().for_each(|part| bucket.store.end_locks(part));
+    home.ok(&["forget", "--keep-last", "1"]);
+    home.ok(&["prune", "--grace", "0"]);
+    let pruned = home.ok(&["prune", "--grace", "0"]);
+    assert!(pruned.contains("still locked by the store"), "{pruned}");
+    home.ok(&["check", "--read-data"]);
+    database.change(3);
+    home.ok(&["backup"]);
+    assert!(home.restored(&["app"]) == database.bytes());
+}
