@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use lifeboat_storage::{Child, Content, CreateNew, Entry, Error, Key, Result, Storage, Upload};
 
-/// What restic's locks lie in. One that is given back is of no use to anybody; where it cannot be removed, others
-/// take it for stale after half an hour.
+/// What restic's locks lie in. They are given back where the store lets them; one that stays keeps prunes away until
+/// the owner runs `unlock`, which takes it for stale after half an hour.
 const LOCKS: &str = "locks";
 
 /// A storage that refuses to remove.

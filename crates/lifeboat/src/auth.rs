@@ -35,6 +35,8 @@ pub struct DriveGrant {
     pub token_file: PathBuf,
     /// What it is for, as the URL of a repository, where that is known.
     pub folder: Option<String>,
+    /// The shared drive it is for, which `shared-drive` must name in the configuration.
+    pub shared_drive: Option<String>,
 }
 
 /// Begins to ask for the permission: the owner opens [`Authorization::url`] in a browser.
@@ -56,7 +58,7 @@ pub fn keep_drive_authorization(context: &Context, tokens: &TokenFile) -> Result
         create_private_directory(directory)?;
     }
     tokens.save(&token_file)?;
-    Ok(DriveGrant { token_file, folder: None })
+    Ok(DriveGrant { token_file, folder: None, shared_drive: None })
 }
 
 /// Takes over the permission that a remote of rclone's has.
@@ -70,7 +72,7 @@ pub fn import_drive_authorization(
     let imported = import_rclone_drive(&config.unwrap_or_else(usual), remote)?;
     let grant = keep_drive_authorization(context, &imported.tokens)?;
     let folder = imported.folder.map(|folder| format!("gdrive:id:{folder}"));
-    Ok(DriveGrant { folder, ..grant })
+    Ok(DriveGrant { folder, shared_drive: imported.shared_drive, ..grant })
 }
 
 /// How the repository on Google Drive is reached, if one is configured.

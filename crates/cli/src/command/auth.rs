@@ -95,6 +95,7 @@ fn show(session: &Session, grant: &DriveGrant, expires: Option<Time>) -> Result<
             "token_file": grant.token_file,
             "expires": expires,
             "repository": grant.folder,
+            "shared_drive": grant.shared_drive,
         }))?;
         return Ok(Exit::Ok);
     }
@@ -104,6 +105,11 @@ fn show(session: &Session, grant: &DriveGrant, expires: Option<Time>) -> Result<
             "it ends at {}, because the client is in testing: publish it in Google's console (OAuth consent \
              screen), then it does not",
             local(expires)
+        ));
+    }
+    if let Some(drive) = &grant.shared_drive {
+        output::note(&format!(
+            "it is for a shared drive: put shared-drive = \"{drive}\" beside the repository's url in lifeboat.toml"
         ));
     }
     let folder = grant.folder.as_deref().unwrap_or("\"gdrive://Folder Name\"");

@@ -112,7 +112,7 @@ fn kill_while_sending(home: &Home, bucket: &Bucket, is_meant: fn(&Head) -> bool)
     let (tell, told) = channel();
     bucket.proxy.decide(move |head| {
         is_meant(head).then(|| {
-            drop(tell.send(()));
+            let _ = tell.send(());
             Fault::Hang
         })
     });

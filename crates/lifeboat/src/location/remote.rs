@@ -119,12 +119,17 @@ impl Remote {
 
     fn drive(&self) -> lifeboat_storage::Result<GoogleDrive> {
         let usual = DriveEndpoints::default();
+        let to_google = DriveOptions::new(self.token_file.clone());
         let options = DriveOptions {
+            // Only Google has Google's quotas.
+            requests_per_second: to_google
+                .requests_per_second
+                .filter(|_| self.store.endpoint.is_none()),
             endpoints: self.store.endpoint.as_deref().map_or(usual, endpoints_at),
             http: self.http(),
             remote: self.remote(),
             shared_drive: self.store.shared_drive.clone(),
-            ..DriveOptions::new(self.token_file.clone())
+            ..to_google
         };
         GoogleDrive::open(&self.to_string(), &options)
     }
