@@ -5,6 +5,10 @@
 mod common;
 
 use std::fs;
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
 use common::{Database, Home, require_tool};
 use serde_json::{Value, json};
@@ -149,6 +153,24 @@ fn each_has_rules_of_its_own() {
     }
     assert_eq!(NAMES.map(|name| home.ids(&["-r", name]).len()), [3, 2, 1]);
     home.ok(&["check", "--read-data"]);
+}
+
+/// One that takes a connection and says nothing keeps no other waiting.
+#[test]
+fn one_that_does_not_answer_delays_none() {
+    let (home, _database) = home();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = fs::read_to_string(home.path("lifeboat.toml")).unwrap();
+    let url = "url = \"s3://bucket\"\nendpoint = \"http://127.0.0.1:PORT\"\naccess-key = \"a\"\nsecret-key = \"b\"";
+    let url = url.replace("PORT", &silent.local_addr().unwrap().port().to_string());
+    home.write("lifeboat.toml", config.replace("url = \"third\"", &url));
+    let mut backup = home.command(&["backup"]).stdout(Stdio::null()).spawn().unwrap();
+    while home.ids(&["-r", "first"]).is_empty() || home.ids(&["-r", "second"]).is_empty() {
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert!(backup.try_wait().unwrap().is_none(), "it still waits for the third");
+    backup.kill().unwrap();
+    backup.wait().unwrap();
 }
 
 /// A host that holds no secrets cannot copy: it stores in each by itself.

@@ -11,7 +11,8 @@
 //!
 //! Copying needs the secrets of both. A host that holds none backs up to each repository by itself.
 
-use std::thread;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, Scope, ScopedJoinHandle};
 
 use lifeboat_repository::{BackupName, Manifest, Source};
 
@@ -102,29 +103,34 @@ pub fn backup_everywhere(
         let (caught_up, others) = (Vec::new(), Vec::new());
         return Ok(EverywhereReport { backup, first, caught_up, others });
     }
-    let mut places: Vec<Place<'_>> = open_all(context, chosen, progress);
-    let (first, backup) = back_up_first(&mut places, request, progress)?;
-    let first = places.remove(first);
-    let from = first.opened?;
-    let caught_up = catch_up(&from, first.newest.as_ref(), &places, progress);
-    let (readable, others): (Vec<_>, Vec<_>) = places.into_iter().partition(|place| {
-        place.opened.as_ref().map_or(true, |to| from.can_read() && to.can_read())
-    });
-    let mut outcomes = bring_to_all(&from, readable, progress);
-    outcomes.extend(others.into_iter().map(|place| back_up_there(place, request, progress)));
-    Ok(EverywhereReport { backup, first: first.name, caught_up, others: outcomes })
+    thread::scope(|scope| {
+        let mut openers = Openers::start(scope, context, chosen, progress);
+        let (first, backup) = openers.back_up_first(request, progress)?;
+        let from = first.opened?;
+        let mut others = openers.rest();
+        let caught_up = catch_up(&from, first.newest.as_ref(), &mut others, progress);
+        let others = bring_to_all(&from, others, request, progress);
+        Ok(EverywhereReport { backup, first: first.name, caught_up, others })
+    })
 }
 
 /// Brings what some repositories lack of this host's newest backups to them, without making another one.
 pub(crate) fn level(context: &Context, progress: &dyn Progress) -> Result<Vec<Elsewhere>> {
-    let mut places = open_all(context, context.in_order(), progress);
-    let newest = |place: &Place<'_>| place.newest.as_ref().map(|name| name.started);
-    let Some(first) = (0..places.len()).max_by_key(|number| newest(&places[*number])) else {
-        return Ok(Vec::new());
-    };
-    let from = places.remove(first).opened?;
-    places.retain(|place| place.opened.as_ref().map_or(true, OpenRepository::can_read));
-    Ok(if from.can_read() { bring_to_all(&from, places, progress) } else { Vec::new() })
+    thread::scope(|scope| {
+        let openers = Openers::start(scope, context, context.in_order(), progress);
+        let mut places: Vec<Place<'_>> = openers.rest().into_iter().map(Opening::wait).collect();
+        let newest = |place: &Place<'_>| place.newest.as_ref().map(|name| name.started);
+        let Some(first) = (0..places.len()).max_by_key(|number| newest(&places[*number])) else {
+            return Ok(Vec::new());
+        };
+        let from = places.remove(first).opened?;
+        places.retain(|place| place.opened.as_ref().map_or(true, OpenRepository::can_read));
+        if !from.can_read() {
+            return Ok(Vec::new());
+        }
+        let others = places.into_iter().map(|place| Opening::Done(Box::new(place))).collect();
+        Ok(bring_to_all(&from, others, &BackupRequest::default(), progress))
+    })
 }
 
 /// A repository, as it could be opened.
@@ -136,7 +142,14 @@ struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn open(context: &'a Context, chosen: Chosen, progress: &dyn Progress) -> Self {
+    fn of(context: &'a Context, chosen: Result<Chosen>, progress: &dyn Progress) -> Self {
+        let chosen = match chosen {
+            Ok(chosen) => chosen,
+            Err(error) => {
+                let name = "a repository".to_owned();
+                return Self { name, opened: Err(error), newest: None };
+            }
+        };
         let name = chosen.label();
         let opened = context.open_to_write(chosen, progress);
         let with_newest = opened.and_then(|opened| Ok((newest_own(&opened)?, opened)));
@@ -147,71 +160,121 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Opens all at the same time: one that does not answer is waited for once.
-fn open_all<'a>(
-    context: &'a Context,
-    chosen: Vec<Result<Chosen>>,
-    progress: &dyn Progress,
-) -> Vec<Place<'a>> {
-    thread::scope(|scope| {
-        let open = |chosen: Result<Chosen>| {
-            scope.spawn(move || match chosen {
-                Ok(chosen) => Place::open(context, chosen, progress),
-                Err(error) => {
-                    let name = "a repository".to_owned();
-                    Place { name, opened: Err(error), newest: None }
-                }
-            })
+/// Repositories that are being opened, all at the same time: one that does not answer keeps no other waiting.
+struct Openers<'scope, 'a> {
+    /// Those of this machine first; `None` where it was taken.
+    openings: Vec<Option<Opening<'scope, 'a>>>,
+    /// How many of them are of this machine.
+    near: usize,
+    /// Tells the number of each that is through.
+    through: Receiver<usize>,
+}
+
+/// A repository that is being opened, or has been.
+enum Opening<'scope, 'a> {
+    UnderWay(ScopedJoinHandle<'scope, Place<'a>>),
+    Done(Box<Place<'a>>),
+}
+
+impl<'a> Opening<'_, 'a> {
+    fn wait(self) -> Place<'a> {
+        match self {
+            Self::UnderWay(thread) => joined(thread),
+            Self::Done(place) => *place,
+        }
+    }
+
+    /// The repository, if it has been opened by now.
+    fn by_now(self) -> Self {
+        match self {
+            Self::UnderWay(thread) if thread.is_finished() => Self::Done(Box::new(joined(thread))),
+            opening => opening,
+        }
+    }
+}
+
+impl<'scope, 'a: 'scope> Openers<'scope, 'a> {
+    /// Repositories of this machine must come first.
+    fn start(
+        scope: &'scope Scope<'scope, '_>,
+        context: &'a Context,
+        chosen: Vec<Result<Chosen>>,
+        progress: &'scope dyn Progress,
+    ) -> Self {
+        let is_near = |chosen: &Result<Chosen>| {
+            chosen.as_ref().map_or(true, |chosen| chosen.location.local_path().is_some())
         };
-        let threads: Vec<_> = chosen.into_iter().map(open).collect();
-        threads.into_iter().map(joined).collect()
-    })
+        let near = chosen.iter().take_while(|chosen| is_near(chosen)).count();
+        let (tell, through) = channel();
+        let open = |(number, chosen)| {
+            let tell: Sender<usize> = tell.clone();
+            let thread = scope.spawn(move || {
+                let place = Place::of(context, chosen, progress);
+                // Nobody listens any more once a repository has the backup.
+                let _ = tell.send(number);
+                place
+            });
+            Some(Opening::UnderWay(thread))
+        };
+        let openings = chosen.into_iter().enumerate().map(open).collect();
+        Self { openings, near, through }
+    }
+
+    /// Backs up to the first that takes it: of this machine in their order, then of the others in that in which they
+    /// are there. What the sources are to blame for is no reason to try another.
+    fn back_up_first(
+        &mut self,
+        request: &BackupRequest,
+        progress: &dyn Progress,
+    ) -> Result<(Place<'a>, BackupReport)> {
+        let (mut failed, mut near) = (None, 0..self.near);
+        // Those of this machine are told as well, and were taken before.
+        while let Some(number) = near.next().or_else(|| self.through.recv().ok()) {
+            let untaken = matches!(self.openings[number], Some(Opening::UnderWay(_)));
+            if !untaken {
+                continue;
+            }
+            let Some(mut place) = self.openings[number].take().map(Opening::wait) else { continue };
+            let done = place.opened.as_ref().map(|opened| backup_to(opened, request, progress));
+            match done {
+                Ok(Ok(report)) => return Ok((place, report)),
+                Ok(Err(error)) if !error.is_of_repository() => return Err(error),
+                Ok(Err(error)) => place.opened = Err(error),
+                Err(_) => {}
+            }
+            failed = failed.or(Some(number));
+            self.openings[number] = Some(Opening::Done(Box::new(place)));
+        }
+        let place = failed.and_then(|number| self.openings[number].take()).map(Opening::wait);
+        Err(place.and_then(|place| place.opened.err()).unwrap_or(Error::Skipped))
+    }
+
+    fn rest(self) -> Vec<Opening<'scope, 'a>> {
+        self.openings.into_iter().flatten().collect()
+    }
 }
 
 /// The result of a thread; its panic goes on in this one.
-fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Backs up to the first that takes it; its number. What the sources are to blame for is no reason to try
-/// another.
-fn back_up_first(
-    places: &mut [Place<'_>],
-    request: &BackupRequest,
-    progress: &dyn Progress,
-) -> Result<(usize, BackupReport)> {
-    let mut failed_first = None;
-    for (number, place) in places.iter_mut().enumerate() {
-        let Ok(opened) = &place.opened else { continue };
-        match backup_to(opened, request, progress) {
-            Ok(report) => return Ok((number, report)),
-            Err(error) if error.is_of_repository() => {
-                failed_first = failed_first.or(Some(number));
-                place.opened = Err(error);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    let failed = failed_first.unwrap_or(0);
-    let opened = std::mem::replace(&mut places[failed].opened, Err(Error::Skipped));
-    Err(opened.err().unwrap_or(Error::Skipped))
-}
-
-/// Brings the repository that has the backup what it lacks of the others. One that had nothing before gets
-/// nothing: it is new.
-fn catch_up(
+/// Brings the repository that has the backup what it lacks of the others, of those that have been opened by now.
+/// One that had nothing before gets nothing: it is new.
+fn catch_up<'a>(
     to: &OpenRepository<'_>,
     newest: Option<&BackupName>,
-    places: &[Place<'_>],
+    others: &mut Vec<Opening<'_, 'a>>,
     progress: &dyn Progress,
 ) -> Vec<Elsewhere> {
     let Some(newest) = newest.filter(|_| to.can_read()) else { return Vec::new() };
+    *others = std::mem::take(others).into_iter().map(Opening::by_now).collect();
     let mut caught_up = Vec::new();
-    for place in places {
-        let Ok(from) = &place.opened else { continue };
-        if !from.can_read() {
+    for opening in others {
+        let Opening::Done(place) = opening else { continue };
+        let Some(from) = place.opened.as_ref().ok().filter(|from| from.can_read()) else {
             continue;
-        }
+        };
         let outcome = bring(from, to, Some(newest), progress);
         if outcome.as_ref().map_or(true, Brought::is_something) {
             caught_up.push(Elsewhere { name: place.name.clone(), outcome });
@@ -220,25 +283,31 @@ fn catch_up(
     caught_up
 }
 
-fn bring_to_all(
+fn bring_to_all<'a>(
     from: &OpenRepository<'_>,
-    places: Vec<Place<'_>>,
+    others: Vec<Opening<'_, 'a>>,
+    request: &BackupRequest,
     progress: &dyn Progress,
 ) -> Vec<Elsewhere> {
-    let names: Vec<&str> = places.iter().map(|place| place.name.as_str()).collect();
-    progress.begin(&format!("copying to {}", names.join(", ")), None);
+    progress.begin("copying to the other repositories", None);
     let told = AsOne(progress);
-    let bring_to = |place: Place<'_>| {
-        let Place { name, opened, newest } = place;
-        let outcome = opened.and_then(|to| bring(from, &to, newest.as_ref(), &told));
-        Elsewhere { name, outcome }
+    let bring_to = |opening: Opening<'_, 'a>| {
+        let Place { name, opened, newest } = opening.wait();
+        match opened {
+            Ok(to) if !from.can_read() || !to.can_read() => Err((name, Box::new(to))),
+            opened => {
+                let outcome = opened.and_then(|to| bring(from, &to, newest.as_ref(), &told));
+                Ok(Elsewhere { name, outcome })
+            }
+        }
     };
-    let brought = thread::scope(|scope| {
-        let threads = places.into_iter().map(|place| scope.spawn(|| bring_to(place)));
+    let brought: Vec<_> = thread::scope(|scope| {
+        let threads = others.into_iter().map(|opening| scope.spawn(|| bring_to(opening)));
         threads.collect::<Vec<_>>().into_iter().map(joined).collect()
     });
     progress.end();
-    brought
+    let back_up = |(name, to): (_, Box<_>)| back_up_there(name, &to, request, progress);
+    brought.into_iter().map(|brought| brought.unwrap_or_else(back_up)).collect()
 }
 
 /// What several threads do, told as one stage.
@@ -258,19 +327,21 @@ impl Progress for AsOne<'_> {
     }
 }
 
-/// Backs up again: who holds no secrets cannot copy.
-fn back_up_there(place: Place<'_>, request: &BackupRequest, progress: &dyn Progress) -> Elsewhere {
-    let back_up = |to: OpenRepository<'_>| {
-        let report = backup_to(&to, request, progress)?;
-        Ok(Brought {
-            location: report.location,
-            link: report.link,
-            stored_bytes: report.manifest.sources.iter().map(Source::stored_bytes).sum(),
-            copied: vec![report.manifest],
-            failures: Vec::new(),
-        })
-    };
-    Elsewhere { name: place.name, outcome: place.opened.and_then(back_up) }
+/// Backs up again: who holds no secrets cannot copy. One after the other, because each takes the databases.
+fn back_up_there(
+    name: String,
+    to: &OpenRepository<'_>,
+    request: &BackupRequest,
+    progress: &dyn Progress,
+) -> Elsewhere {
+    let outcome = backup_to(to, request, progress).map(|report| Brought {
+        location: report.location,
+        link: report.link,
+        stored_bytes: report.manifest.sources.iter().map(Source::stored_bytes).sum(),
+        copied: vec![report.manifest],
+        failures: Vec::new(),
+    });
+    Elsewhere { name, outcome }
 }
 
 fn bring(
