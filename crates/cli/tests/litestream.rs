@@ -112,11 +112,13 @@ fn assert_read(vfs: &Vfs, replica: &Path, points: &[Point], newest: &[u8]) {
 }
 
 /// Growth, a new schema, less than before, and growth again.
+/// Each is one commit, so that a replication never captures half of it.
 const HISTORY: &[&str] = &[
     "INSERT INTO t(b) SELECT randomblob(3000) FROM t LIMIT 30",
     "UPDATE t SET b = randomblob(3000) WHERE a % 7 = 0",
-    "CREATE TABLE u(c TEXT); CREATE INDEX i ON t(b); INSERT INTO u VALUES ('new')",
-    "DROP INDEX i; DELETE FROM t WHERE a > 20; VACUUM",
+    "BEGIN; CREATE TABLE u(c TEXT); CREATE INDEX i ON t(b); INSERT INTO u VALUES ('new'); COMMIT",
+    "BEGIN; DROP INDEX i; DELETE FROM t WHERE a > 20; COMMIT",
+    "VACUUM",
     "INSERT INTO t(b) SELECT randomblob(5000) FROM t LIMIT 9",
 ];
 
@@ -133,7 +135,7 @@ fn litestream_reads_every_point_of_a_history() {
         database.add(60);
         let points = back_up_steps(&home, &database, HISTORY);
         let replica = replica(&home.repository());
-        assert_eq!(ltx(&replica), ["0/2-2", "0/3-3", "0/4-4", "0/5-5", "9/1-1"]);
+        assert_eq!(ltx(&replica), ["0/2-2", "0/3-3", "0/4-4", "0/5-5", "0/6-6", "9/1-1"]);
         assert_read(&vfs, &replica, &points, &database.bytes());
         assert!(home.restored(&["app"]) == database.bytes());
     }
@@ -226,10 +228,7 @@ fn litestream_follows_while_we_replicate() {
         let millis = i64::try_from(since.as_millis()).unwrap();
         let (txid, rows) = (txid.clone(), rows(&database.path));
         let began = std::time::Instant::now();
-        // What it fetched while somebody read it takes up when the next reader is done.
-        while (following.ask("SELECT count(*) FROM t"), following.ask("SELECT litestream_txid()")).1
-            != txid
-        {
+        while following.ask("SELECT litestream_txid()") != txid {
             assert!(began.elapsed().as_secs() < 60, "it does not come to {txid}");
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
