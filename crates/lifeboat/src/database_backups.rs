@@ -206,7 +206,8 @@ impl DatabaseBackups {
             host: Some(self.context.host_name()),
             ..ForgetRequest::default()
         };
-        Ok(forget_and_prune(&opened, &request, &Silent)?.forgotten.forget.len() as u64)
+        let cleaned = forget_and_prune(&opened, &request, &Silent)?;
+        Ok(cleaned.forget.gone(&cleaned.forgotten).count() as u64)
     }
 
     /// Adds up what is in the repository.

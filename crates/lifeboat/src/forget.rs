@@ -6,8 +6,8 @@ use std::collections::HashSet;
 
 use jiff::tz::TimeZone;
 use lifeboat_repository::{
-    BackupId, BackupName, BackupType, ForgetStep, GRACE, KeepRules, Known, Time, Wish, encode_name,
-    has_tags, passed_drills, plan_forget as plan_steps,
+    BackupId, BackupName, BackupType, ForgetReport, ForgetStep, GRACE, KeepRules, Known, Time,
+    Wish, encode_name, has_tags, passed_drills, plan_forget as plan_steps,
 };
 
 pub use self::groups::{ForgetGroup, ForgetVerdict};
@@ -46,13 +46,24 @@ pub struct ForgetPlan {
 }
 
 impl ForgetPlan {
+    /// The backups that are gone after it was carried out.
+    pub fn gone<'a>(&'a self, report: &'a ForgetReport) -> impl Iterator<Item = &'a BackupName> {
+        self.forget.iter().filter(|name| !report.protected.contains(&name.id))
+    }
+
+    /// The backups that were to go and stay, because the store locks them.
+    pub fn locked<'a>(&'a self, report: &'a ForgetReport) -> impl Iterator<Item = &'a BackupName> {
+        self.forget.iter().filter(|name| report.protected.contains(&name.id))
+    }
+
     /// Until when what it forgets can be brought back, unless a prune waits for less than [`GRACE`];
     /// `None` if it forgets nothing.
     pub fn undelete_until(&self) -> Option<Time> {
-        self.steps.iter().find_map(|step| match step {
+        let until = self.steps.iter().filter_map(|step| match step {
             ForgetStep::Keep(copy) => Some(copy.until(GRACE)),
             _ => None,
-        })
+        });
+        until.min()
     }
 }
 
@@ -89,8 +100,8 @@ pub fn plan_forget(opened: &OpenRepository<'_>, request: &ForgetRequest) -> Resu
     Ok(ForgetPlan { groups, forget, revise, unreadable, steps })
 }
 
-/// Carries a plan out. The stored bytes stay until a prune.
-pub fn forget(opened: &OpenRepository<'_>, plan: &ForgetPlan) -> Result<()> {
+/// Carries a plan out, but for what the store locks. The stored bytes stay until a prune.
+pub fn forget(opened: &OpenRepository<'_>, plan: &ForgetPlan) -> Result<ForgetReport> {
     opened.require_removable()?;
     let key = &opened.context().host().key;
     Ok(lifeboat_repository::forget(opened.repository(), &plan.steps, key)?)

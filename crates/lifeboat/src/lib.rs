@@ -115,11 +115,11 @@ pub use lifeboat_ltx::Txid;
 pub use lifeboat_repository::{
     Age, BackupCopy, BackupId, BackupName, BackupType, CheckOptions, CheckReport, CommandSource,
     CompactPlan, CompactReport, DatabaseSource, DeviceSource, Doomed, FilesPrunePlan, FilesPruned,
-    FilesSource, FilesUsage, Finding, Forgotten, Form, GRACE, KeepRules, KeyEntry, KeyHolder,
-    KeyId, Ladder, Limit, LineageId, LostSource, LtxFile, Manifest, Merge, ObjectRef, Person,
-    PlacedDatabase, Point, Problem, PruneOptions, PrunePlan, PruneReport, Reason, Recipient,
-    Returning, Source, StoredTree, Subset, Time, Undeletion, Why, Wrapping, WrappingName,
-    fingerprint,
+    FilesSource, FilesUsage, Finding, ForgetReport, Forgotten, Form, GRACE, KeepRules, KeyEntry,
+    KeyHolder, KeyId, Ladder, Limit, LineageId, LostSource, LtxFile, Manifest, Merge, ObjectRef,
+    Person, PlacedDatabase, Point, Problem, PruneOptions, PrunePlan, PruneReport, Reason,
+    Recipient, Returning, Source, StoredTree, Subset, Time, Undeletion, Why, Wrapping,
+    WrappingName, fingerprint,
 };
 pub use lifeboat_restic::{Lock, LostPath, LostRoot, Unlock, Unlocked, escape, is_stale};
 pub use lifeboat_sqlite::{Replaced, check_engine};

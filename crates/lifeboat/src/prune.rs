@@ -1,8 +1,8 @@
 //! Merges what the history need not hold apart any more, and removes the bytes that nothing needs.
 
 use lifeboat_repository::{
-    CompactPlan, CompactReport, Doomed, FilesPruned, GRACE, NoCopies, PruneOptions, PrunePlan,
-    PruneReport, Time, compact_as_planned, usage,
+    CompactPlan, CompactReport, Doomed, FilesPruned, ForgetReport, GRACE, NoCopies, PruneOptions,
+    PrunePlan, PruneReport, Time, compact_as_planned, usage,
 };
 
 use crate::files::prune_files;
@@ -111,8 +111,10 @@ fn ladders(opened: &OpenRepository<'_>) -> Result<Ladders> {
 /// What a cleanup did.
 #[derive(Debug)]
 pub struct CleanupReport {
-    /// What was forgotten.
-    pub forgotten: ForgetPlan,
+    /// What was to be forgotten.
+    pub forget: ForgetPlan,
+    /// What became of that.
+    pub forgotten: ForgetReport,
     /// What was merged.
     pub compacted: CompactReport,
     /// What was to be pruned then.
@@ -138,12 +140,13 @@ pub(crate) fn forget_and_prune(
     request: &ForgetRequest,
     progress: &dyn Progress,
 ) -> Result<CleanupReport> {
-    let forgotten = plan_forget(opened, request)?;
-    forget(opened, &forgotten)?;
+    let planned = plan_forget(opened, request)?;
+    let forgotten = forget(opened, &planned)?;
     let compacted = compact(opened, &plan_compact(opened)?, progress)?;
     let verified = compacted.verified.clone();
     let options = PruneOptions { verified, ..PruneOptions::default() };
     let plan = plan_prune(opened, &options)?;
     let pruned = prune(opened, &plan, &options, progress)?;
-    Ok(CleanupReport { forgotten, compacted, plan, pruned, renewed: Renewed::default() })
+    let (forget, renewed) = (planned, Renewed::default());
+    Ok(CleanupReport { forget, forgotten, compacted, plan, pruned, renewed })
 }

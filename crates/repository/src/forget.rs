@@ -10,6 +10,9 @@
 //!
 //! In both cases the revision that counted is copied first, for [`crate::undelete()`].
 //!
+//! What the store locks stays until a later run, and what must not go before it stays with it: a backup whose manifest is
+//! locked keeps its other revisions and its pins. All else goes.
+//!
 //! Whatever step is the last one done, the repository is sound: what is left over are pins without
 //! a manifest and former revisions that no longer count. The next [`plan_forget`] finds them,
 //! whatever it was asked for.
@@ -22,18 +25,22 @@
 //! **Beside another `forget`:** steps that were done already do no harm; of two that write
 //! the same revision the second fails. Only the host that made a backup writes revisions of it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use lifeboat_storage::{Entry, Key};
 
 use crate::create::create;
 use crate::document::key;
+use crate::remove::{Removed, remove};
 use crate::tree::{parse_pin, split};
 use crate::{BackupId, BackupName, Forgotten, HostKey, Manifest, Repository, Result, Source, Time};
 
 /// Younger pins may belong to a backup that has no manifest yet.
 const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A copy that was made no longer ago, of a manifest that did not go, is not made again.
+const COPY_COUNTS: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// A backup of the repository in its highest revision.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +75,16 @@ pub enum ForgetStep {
     WritePin(Key),
 }
 
+/// What forgetting did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ForgetReport {
+    /// Objects that the store keeps from being removed for now: a later run removes them.
+    pub protected_objects: u64,
+    /// The backups that stay because one of their manifests is such an object, and those of which only a former
+    /// revision stays.
+    pub protected: BTreeSet<BackupId>,
+}
+
 /// The steps that fulfil the wishes, and those that bring a `forget` to its end that was killed.
 ///
 /// `known` are backups that were listed before. Wishes for other backups mean nothing.
@@ -84,13 +101,11 @@ pub fn plan_forget(
         revisions.entry(name.id).or_default().push(name);
     }
     revisions.values_mut().for_each(|names| names.sort_by_key(|name| name.revision));
+    let copies = if wishes.is_empty() { Vec::new() } else { repository.forgotten()? };
     let mut steps = Vec::new();
     for Known { name, manifest } in known {
         let Some(names) = revisions.get(&name.id) else { continue };
-        let keep = || {
-            let last = names.last().cloned();
-            last.map(|name| ForgetStep::Keep(Forgotten { time: now, name }))
-        };
+        let keep = || names.last().map(|name| ForgetStep::Keep(copy_of(name, &copies, now)));
         match (outcome(name.id, *manifest, wishes), manifest) {
             (Outcome::Gone, _) => {
                 steps.extend(keep());
@@ -121,22 +136,50 @@ pub fn plan_forget(
 }
 
 /// Carries the steps out, in their order; revisions are signed with `host_key`.
-pub fn forget(repository: &Repository, steps: &[ForgetStep], host_key: &HostKey) -> Result<()> {
+pub fn forget(
+    repository: &Repository,
+    steps: &[ForgetStep],
+    host_key: &HostKey,
+) -> Result<ForgetReport> {
     repository.require_writable()?;
+    let mut report = ForgetReport::default();
     for step in steps {
         match step {
             ForgetStep::Keep(forgotten) => forgotten.keep(repository)?,
             ForgetStep::Write(manifest) => repository.write_manifest(manifest, host_key)?,
-            ForgetStep::RemoveManifest(name) => {
-                repository.storage().remove(&name.key()?)?;
+            ForgetStep::RemoveManifest(name) if !report.protected.contains(&name.id) => {
+                if remove(repository, &name.key()?)? == Removed::Protected {
+                    report.protected_objects += 1;
+                    report.protected.insert(name.id);
+                }
             }
-            ForgetStep::RemovePin(key) => {
-                repository.storage().remove(key)?;
+            ForgetStep::RemovePin(key)
+                if !backup_of(key).is_some_and(|id| report.protected.contains(&id)) =>
+            {
+                let removed = remove(repository, key)?;
+                report.protected_objects += u64::from(removed == Removed::Protected);
             }
+            // They wait for the manifest before them.
+            ForgetStep::RemoveManifest(_) | ForgetStep::RemovePin(_) => {}
             ForgetStep::WritePin(key) => create(repository.storage(), key, &[])?,
         }
     }
-    Ok(())
+    Ok(report)
+}
+
+/// The copy that is made of a manifest which is to go: a recent one is used again, so that those of one that is locked,
+/// and may be locked themselves, do not become more with every run.
+fn copy_of(name: &BackupName, copies: &[Forgotten], now: Time) -> Forgotten {
+    let recent =
+        |copy: &&Forgotten| copy.name == *name && copy.time <= now && copy.until(COPY_COUNTS) > now;
+    let made = copies.iter().find(recent).cloned();
+    made.unwrap_or_else(|| Forgotten { time: now, name: name.clone() })
+}
+
+/// The backup of a pin.
+fn backup_of(pin: &Key) -> Option<BackupId> {
+    let (.., path) = split(pin)?;
+    Some(parse_pin(path.strip_prefix("pins/")?)?.1)
 }
 
 /// What becomes of a backup.
@@ -170,8 +213,7 @@ impl Pins {
     fn of(entries: Vec<Entry>) -> Self {
         let mut pins: HashMap<BackupId, Vec<Entry>> = HashMap::new();
         for entry in entries {
-            let path = split(&entry.key).and_then(|(.., path)| path.strip_prefix("pins/"));
-            if let Some((_, backup)) = path.and_then(parse_pin) {
+            if let Some(backup) = backup_of(&entry.key) {
                 pins.entry(backup).or_default().push(entry);
             }
         }

@@ -62,7 +62,7 @@ mod withdraw;
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
-use lifeboat_storage::{Cause, Failure, Key};
+use lifeboat_storage::Key;
 
 use self::condense::condense;
 use self::expired::expired;
@@ -72,6 +72,7 @@ use self::replacement::{Replacement, replacements, verify};
 use self::waste::{Waste, waste_of};
 use self::withdraw::withdraw;
 use crate::deletion::{DeletedObject, Deletion};
+use crate::remove::{Removed, remove};
 use crate::survey::{Surveyed, survey};
 use crate::wanted::Named;
 use crate::{DatabaseAddress, Finding, Ladder, Repository, Result, Secrets, Time};
@@ -237,8 +238,8 @@ pub fn prune(
     options: &PruneOptions,
 ) -> Result<PruneReport> {
     repository.require_writable()?;
-    let mut report = PruneReport::default();
-    withdraw(repository, secrets, &plan.needed_again, host, options.now)?;
+    let protected_objects = withdraw(repository, secrets, &plan.needed_again, host, options.now)?;
+    let mut report = PruneReport { protected_objects, ..PruneReport::default() };
     let (sound, stay) = verify(repository, secrets, &plan.replacements, &mut report)?;
     // Before anything is listed again: whoever brings a backup back looks whether its copy stands.
     for object in &plan.expired {
@@ -260,8 +261,7 @@ pub fn prune(
         report.announced_objects += objects.len() as u64;
         report.announced_bytes += objects.iter().map(|object| object.size).sum::<u64>();
     }
-    report.condensed_notices =
-        condense(repository, secrets, &plan.spent, &plan.read, host, options.now)?;
+    condense(repository, secrets, plan, host, options.now, &mut report)?;
     Ok(report)
 }
 
@@ -329,21 +329,14 @@ impl PrunePlan {
 
 impl PruneReport {
     fn remove(&mut self, repository: &Repository, object: &Doomed) -> Result<()> {
-        match repository.storage().remove(&object.key) {
-            Ok(true) => {
+        match remove(repository, &object.key)? {
+            Removed::Yes => {
                 self.removed_objects += 1;
                 self.removed_bytes += object.size;
             }
-            Ok(false) => {}
-            // Its time has not come: a later prune removes it.
-            Err(error) if is_protected(&error) => self.protected_objects += 1,
-            Err(error) => return Err(error.into()),
+            Removed::WasGone => {}
+            Removed::Protected => self.protected_objects += 1,
         }
         Ok(())
     }
-}
-
-/// Whether the store keeps an object from being removed for now.
-fn is_protected(error: &lifeboat_storage::Error) -> bool {
-    Failure::of(error).is_some_and(|failure| failure.cause == Cause::Protected)
 }

@@ -113,8 +113,25 @@ pub struct Unlocked {
     pub removed: Vec<(LockId, Option<Lock>)>,
     /// What stayed: somebody holds it.
     pub kept: Vec<(LockId, Lock)>,
-    /// What stayed because it cannot be read, and why.
+    /// What stayed because it cannot be read, or because the store keeps it for now, and why.
     pub unreadable: Vec<(LockId, Error)>,
+}
+
+impl Unlocked {
+    /// A retention of the store may hold some, which are no reason to leave the others.
+    fn remove(
+        &mut self,
+        repository: &ResticRepository,
+        id: LockId,
+        lock: Option<Lock>,
+    ) -> Result<()> {
+        match repository.storage().remove(&id.key()?) {
+            Ok(_) => self.removed.push((id, lock)),
+            Err(error) if error.is_protected() => self.unreadable.push((id, error.into())),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
 }
 
 impl ResticRepository {
@@ -154,8 +171,7 @@ impl ResticRepository {
         let mut unlocked = Unlocked { unreadable: locks.unreadable, ..Unlocked::default() };
         for (id, lock) in locks.readable {
             if is_stale(&lock, now, &hostname, is_alive) {
-                self.storage().remove(&id.key()?)?;
-                unlocked.removed.push((id, Some(lock)));
+                unlocked.remove(self, id, Some(lock))?;
             } else {
                 unlocked.kept.push((id, lock));
             }
@@ -167,8 +183,7 @@ impl ResticRepository {
         let mut unlocked = Unlocked::default();
         for Listed { id, .. } in list::<LockId>(&**self.storage())? {
             let lock = self.read_lock(&id).ok();
-            self.storage().remove(&id.key()?)?;
-            unlocked.removed.push((id, lock));
+            unlocked.remove(self, id, lock)?;
         }
         Ok(unlocked)
     }

@@ -6,7 +6,7 @@
 //!    Ended here, some blobs are in two packs.
 //! 2. A new index of all packs that stay is written. Ended here, much is listed twice.
 //! 3. The old index objects are removed. Ended within, what they list is still there. From here on nothing
-//!    leads to the packs that go.
+//!    leads to the packs that go. If the store keeps one of them for now, the packs that are listed stay, too.
 //! 4. These packs are removed. Ended within, the next prune finds the others, which no index lists.
 //!
 //! Before each step that cannot be taken back the caller is asked whether the lock is still held.
@@ -14,8 +14,6 @@
 mod choice;
 mod needed;
 mod plan;
-
-use lifeboat_storage::{Cause, Failure};
 
 use self::plan::INDEX_BLOBS;
 pub use self::plan::{PruneOptions, PrunePlan};
@@ -45,6 +43,8 @@ pub struct PruneStats {
     pub written_bytes: u64,
     /// Index objects that are gone.
     pub removed_indexes: u64,
+    /// Index objects that the store keeps from being removed for now. What they list stays.
+    pub protected_indexes: u64,
 }
 
 impl ResticRepository {
@@ -70,11 +70,16 @@ impl ResticRepository {
             self.write_kept(plan, fence)?;
             for id in &plan.old_indexes {
                 fence()?;
-                stats.removed_indexes += u64::from(self.storage().remove(&id.key()?)?);
+                match self.storage().remove(&id.key()?) {
+                    Ok(removed) => stats.removed_indexes += u64::from(removed),
+                    Err(error) if error.is_protected() => stats.protected_indexes += 1,
+                    Err(error) => return Err(error.into()),
+                }
             }
         }
-        for Listed { id, size } in plan.remove.iter().chain(&plan.unreferenced).chain(&plan.repack)
-        {
+        let is_listed = stats.protected_indexes > 0;
+        let listed = plan.remove.iter().chain(&plan.repack).filter(|_| !is_listed);
+        for Listed { id, size } in plan.unreferenced.iter().chain(listed) {
             fence()?;
             match self.storage().remove(&id.key()?) {
                 Ok(true) => {
@@ -83,7 +88,7 @@ impl ResticRepository {
                 }
                 Ok(false) => {}
                 // No index names it any more, so a later prune finds it.
-                Err(error) if is_protected(&error) => stats.protected_packs += 1,
+                Err(error) if error.is_protected() => stats.protected_packs += 1,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -206,9 +211,4 @@ impl Repacking<'_> {
         }
         self.indexer.finish()
     }
-}
-
-/// Whether the store keeps an object from being removed for now.
-fn is_protected(error: &lifeboat_storage::Error) -> bool {
-    Failure::of(error).is_some_and(|failure| failure.cause == Cause::Protected)
 }

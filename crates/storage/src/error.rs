@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::Key;
+use crate::{Cause, Failure, Key};
 
 /// The result of an operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -107,6 +107,12 @@ impl Error {
     #[must_use]
     pub fn from_stream(operation: &'static str, error: io::Error) -> Self {
         error.downcast().unwrap_or_else(|source| Self::Stream { operation, source })
+    }
+
+    /// Whether the store keeps an object from being removed for now ([`Cause::Protected`]).
+    #[must_use]
+    pub fn is_protected(&self) -> bool {
+        Failure::of(self).is_some_and(|failure| failure.cause == Cause::Protected)
     }
 
     pub(crate) fn corrupt(

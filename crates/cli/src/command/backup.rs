@@ -125,7 +125,7 @@ fn clean_up(
 }
 
 fn show_cleanup(session: &Session, cleaned: &CleanupReport) -> Result<(), Error> {
-    session.say(&forget::sentence(&cleaned.forgotten, false))?;
+    session.say(&forget::sentence(&cleaned.forget, Some(&cleaned.forgotten)))?;
     if let Some(merged) = merges::sentence(&cleaned.compacted) {
         session.say(&merged)?;
     }
@@ -194,7 +194,7 @@ fn change_of_files(files: &FilesSource) -> String {
 
 pub(super) fn document_of_cleanup(cleaned: &CleanupReport) -> serde_json::Value {
     json!({
-        "forget": forget::document(&cleaned.forgotten, false),
+        "forget": forget::document(&cleaned.forget, Some(&cleaned.forgotten)),
         "compact": merges::document(&cleaned.compacted),
         "prune": prune::document(&cleaned.plan, &cleaned.pruned),
     })

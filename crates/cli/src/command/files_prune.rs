@@ -31,13 +31,22 @@ pub(super) fn sentence(outcome: &Outcome) -> Option<String> {
     })
 }
 
+/// How a sentence goes on about what the store locks, if there is anything.
+pub(super) fn locked(objects: u64) -> String {
+    match objects {
+        0 => String::new(),
+        objects => format!(", {} still locked by the store", size::count(objects, "object")),
+    }
+}
+
 fn of_pruned(pruned: &FilesPruned) -> String {
-    let FilesPruned { snapshots, packs } = pruned;
+    let FilesPruned { snapshots, packs, .. } = pruned;
     format!(
-        "files: removed {} and {}, {} freed",
+        "files: removed {} and {}, {} freed{}",
         size::count(*snapshots, "snapshot"),
         size::count(packs.removed_packs, "pack"),
         size::bytes(pruned.freed_bytes()),
+        locked(pruned.protected_objects()),
     )
 }
 
@@ -61,6 +70,7 @@ pub(super) fn document(outcome: &Outcome) -> Value {
             "removed_snapshots": pruned.snapshots,
             "removed_packs": pruned.packs.removed_packs,
             "removed_bytes": pruned.packs.removed_bytes,
+            "protected_objects": pruned.protected_objects(),
             "written_bytes": pruned.packs.written_bytes,
             "freed_bytes": pruned.freed_bytes(),
         }),
@@ -72,7 +82,7 @@ pub(super) fn document(outcome: &Outcome) -> Value {
 }
 
 pub(super) fn document_of_plan(plan: Option<&FilesPrunePlan>) -> Value {
-    let Some(FilesPrunePlan { snapshots, kept_snapshots, packs }) = plan else {
+    let Some(FilesPrunePlan { snapshots, kept_snapshots, packs, .. }) = plan else {
         return Value::Null;
     };
     json!({

@@ -1,13 +1,13 @@
 //! `lifeboat forget`
 
 use lifeboat::{
-    Error, ForgetGroup, ForgetPlan, ForgetRequest, ForgetVerdict, KeepRules, OpenRepository,
-    forget, plan_forget, space_used,
+    Error, ForgetGroup, ForgetPlan, ForgetReport, ForgetRequest, ForgetVerdict, KeepRules,
+    OpenRepository, forget, plan_forget, space_used,
 };
 use serde_json::{Value, json};
 
 use super::backups::local;
-use super::{Session, prune};
+use super::{Session, files_prune, prune};
 use crate::arguments::{ForgetArguments, KeepArguments};
 use crate::exit::Exit;
 use crate::output::{self, size, table};
@@ -41,19 +41,19 @@ fn forget_in(
     request: &ForgetRequest,
 ) -> Result<Exit, Error> {
     let plan = plan_forget(opened, request)?;
-    let mut space = None;
+    let (mut space, mut done) = (None, None);
     if !arguments.dry_run {
-        forget(opened, &plan)?;
+        done = Some(forget(opened, &plan)?);
         space = plan.undelete_until().map(|_| space_used(opened)).transpose()?;
     }
     if session.global.json {
-        let mut summary = document(&plan, arguments.dry_run);
+        let mut summary = document(&plan, done.as_ref());
         if let Some(space) = space {
             prune::add_space(&mut summary, space);
         }
         output::json(&summary)?;
     } else {
-        show(session, &plan, arguments.dry_run)?;
+        show(session, &plan, done.as_ref())?;
         if let Some(space) = space {
             session.say(&prune::sentence_of_space(space))?;
         }
@@ -91,7 +91,7 @@ fn rules(arguments: &KeepArguments) -> Result<Option<KeepRules>, Error> {
     }
 }
 
-fn show(session: &Session, plan: &ForgetPlan, dry_run: bool) -> Result<(), Error> {
+fn show(session: &Session, plan: &ForgetPlan, done: Option<&ForgetReport>) -> Result<(), Error> {
     for group in &plan.groups {
         let of_type = group.backup_type.iter().map(|name| format!(", type {name}"));
         let of_type: String = of_type.collect();
@@ -108,21 +108,32 @@ fn show(session: &Session, plan: &ForgetPlan, dry_run: bool) -> Result<(), Error
             local(name.started)
         ));
     }
-    let until = plan.undelete_until().filter(|_| !dry_run);
+    let forgot = |done| plan.gone(done).next().is_some() || !plan.revise.is_empty();
+    let until = plan.undelete_until().filter(|_| done.is_some_and(forgot));
     let hint = until.map_or("", |_| "; `lifeboat prune` frees what nothing else needs");
-    session.say(&format!("{}{hint}", sentence(plan, dry_run)))?;
+    session.say(&format!("{}{hint}", sentence(plan, done)))?;
     let Some(until) = until else { return Ok(()) };
     session.say(&format!("`lifeboat undelete` brings it back, until {} at least", local(until)))
 }
 
 /// What was done, or would be.
-pub(super) fn sentence(plan: &ForgetPlan, dry_run: bool) -> String {
-    let would = if dry_run { "would forget" } else { "forgot" };
-    let mut text = format!("{would} {}", size::count(plan.forget.len() as u64, "backup"));
+pub(super) fn sentence(plan: &ForgetPlan, done: Option<&ForgetReport>) -> String {
+    let (would, count) = match done {
+        None => ("would forget", plan.forget.len()),
+        Some(done) => ("forgot", plan.gone(done).count()),
+    };
+    let mut text = format!("{would} {}", size::count(count as u64, "backup"));
     if !plan.revise.is_empty() {
         let revised = size::count(plan.revise.len() as u64, "other");
         text += &format!(", and sources of {revised}");
     }
+    let Some(done) = done else { return text };
+    text += &files_prune::locked(done.protected_objects);
+    text += &match plan.locked(done).count() as u64 {
+        0 => String::new(),
+        1 => "; 1 backup stays because of that".to_owned(),
+        stay => format!("; {} stay because of that", size::count(stay, "backup")),
+    };
     text
 }
 
@@ -144,8 +155,10 @@ fn row(verdict: &ForgetVerdict) -> Vec<String> {
 }
 
 /// What a script gets to see of a forget.
-pub(super) fn document(plan: &ForgetPlan, dry_run: bool) -> Value {
+pub(super) fn document(plan: &ForgetPlan, done: Option<&ForgetReport>) -> Value {
     let ids = |names: &[lifeboat::BackupName]| names.iter().map(|name| name.id).collect::<Vec<_>>();
+    let nothing = ForgetReport::default();
+    let report = done.unwrap_or(&nothing);
     let revised: Vec<_> = plan
         .revise
         .iter()
@@ -153,12 +166,14 @@ pub(super) fn document(plan: &ForgetPlan, dry_run: bool) -> Value {
         .collect();
     json!({
         "message_type": "summary",
-        "dry_run": dry_run,
+        "dry_run": done.is_none(),
         "groups": plan.groups.iter().map(document_of_group).collect::<Vec<_>>(),
-        "forgotten": ids(&plan.forget),
+        "forgotten": plan.gone(report).map(|name| name.id).collect::<Vec<_>>(),
+        "protected": plan.locked(report).map(|name| name.id).collect::<Vec<_>>(),
+        "protected_objects": report.protected_objects,
         "revised": revised,
         "unreadable": ids(&plan.unreadable),
-        "undelete_until": plan.undelete_until().filter(|_| !dry_run),
+        "undelete_until": plan.undelete_until().filter(|_| done.is_some()),
     })
 }
 

@@ -151,10 +151,7 @@ pub(super) fn sentence(pruned: &Pruned, plan: &PrunePlan) -> String {
         let bytes = plan.waiting.iter().map(|object| object.size).sum();
         text += &format!(", {} not due yet", objects(plan.waiting.len() as u64, bytes));
     }
-    if report.protected_objects > 0 {
-        let protected = size::count(report.protected_objects, "object");
-        text += &format!(", {protected} still locked by the store");
-    }
+    text += &files_prune::locked(report.protected_objects);
     if pruned.temporary_files > 0 {
         text += &format!(", removed {}", size::count(pruned.temporary_files, "temporary file"));
     }

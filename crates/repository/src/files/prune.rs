@@ -4,7 +4,7 @@
 //! meanwhile. The plan is made before the first snapshot goes, and made only if all that stays can be read as far
 //! as its directories: what is damaged keeps everything that is left of it.
 
-use lifeboat_restic::{Fence, PruneStats, ResticRepository, Snapshot, SnapshotId};
+use lifeboat_restic::{Fence, PruneStats, ResticRepository, Snapshot, SnapshotId, TreeId};
 
 use crate::{PruneOptions, Repository, Result, Secrets};
 
@@ -17,6 +17,8 @@ pub struct FilesPrunePlan {
     pub kept_snapshots: u64,
     /// What becomes of the packs.
     pub packs: lifeboat_restic::PrunePlan,
+    /// The trees of those that stay.
+    kept_trees: Vec<TreeId>,
 }
 
 /// What a prune of the files part did.
@@ -24,6 +26,8 @@ pub struct FilesPrunePlan {
 pub struct FilesPruned {
     /// Snapshots that were removed.
     pub snapshots: u64,
+    /// Snapshots that the store keeps from being removed for now. What they need stays.
+    pub protected_snapshots: u64,
     /// What became of the packs.
     pub packs: PruneStats,
 }
@@ -32,6 +36,12 @@ impl FilesPruned {
     /// By how many bytes the packs have become fewer.
     pub fn freed_bytes(&self) -> u64 {
         self.packs.removed_bytes.saturating_sub(self.packs.written_bytes)
+    }
+
+    /// Objects that the store keeps from being removed for now: a later prune removes them.
+    pub fn protected_objects(&self) -> u64 {
+        let PruneStats { protected_packs, protected_indexes, .. } = self.packs;
+        self.protected_snapshots + protected_packs + protected_indexes
     }
 }
 
@@ -60,9 +70,10 @@ impl Repository {
         let all = files.snapshots()?.require_all()?;
         let (kept, snapshots): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|(id, snapshot)| promised.keeps(*id, snapshot, options));
-        let roots = kept.iter().map(|(_, snapshot)| snapshot.tree);
+        let kept_trees: Vec<TreeId> = kept.iter().map(|(_, snapshot)| snapshot.tree).collect();
+        let roots = kept_trees.iter().copied();
         let packs = files.plan_prune(roots, &lifeboat_restic::PruneOptions::default())?;
-        Ok(FilesPrunePlan { snapshots, kept_snapshots: kept.len() as u64, packs })
+        Ok(FilesPrunePlan { snapshots, kept_snapshots: kept.len() as u64, packs, kept_trees })
     }
 
     /// Carries it out, under the same lock, of which `fence` makes sure.
@@ -74,12 +85,25 @@ impl Repository {
     ) -> Result<FilesPruned> {
         self.require_writable()?;
         let mut pruned = FilesPruned::default();
-        for (id, _) in &plan.snapshots {
+        let mut protected = Vec::new();
+        for (id, snapshot) in &plan.snapshots {
             fence()?;
-            pruned.snapshots += u64::from(files.remove_snapshot(id)?);
+            match files.remove_snapshot(id) {
+                Ok(removed) => pruned.snapshots += u64::from(removed),
+                Err(lifeboat_restic::Error::Storage(error)) if error.is_protected() => {
+                    protected.push(snapshot.tree);
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
-        pruned.packs =
-            files.prune(&plan.packs, &lifeboat_restic::PruneOptions::default(), fence)?;
+        pruned.protected_snapshots = protected.len() as u64;
+        let options = lifeboat_restic::PruneOptions::default();
+        pruned.packs = if protected.is_empty() {
+            files.prune(&plan.packs, &options, fence)?
+        } else {
+            let roots = plan.kept_trees.iter().copied().chain(protected);
+            files.prune(&files.plan_prune(roots, &options)?, &options, fence)?
+        };
         Ok(pruned)
     }
 }

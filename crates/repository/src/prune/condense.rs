@@ -4,35 +4,37 @@ use std::collections::{BTreeSet, HashSet};
 
 use lifeboat_storage::Key;
 
-use super::NOTICE_OBJECTS;
+use super::{NOTICE_OBJECTS, PrunePlan, PruneReport};
 use crate::deletion::{DeletedObject, Deletion};
+use crate::remove::{Removed, remove};
 use crate::wanted::Named;
 use crate::{Repository, Result, Secrets, Source, Time};
 
 /// Fewer are left as they are.
 const MOST_SPENT: usize = 24;
 
-/// Writes what manifests name of the `spent` notices into new ones, in the name of `host`, then
-/// removes the spent ones; returns how many. `verified` are objects that they say were read.
+/// Writes what manifests name of the spent notices into new ones, in the name of `host`, then
+/// removes the spent ones.
 ///
 /// Nothing is done where a manifest cannot be read: it may name any of the objects.
 pub(super) fn condense(
     repository: &Repository,
     secrets: &Secrets,
-    spent: &[Key],
-    verified: &BTreeSet<Key>,
+    plan: &PrunePlan,
     host: &str,
     now: Time,
-) -> Result<u64> {
+    report: &mut PruneReport,
+) -> Result<()> {
+    let (spent, verified) = (&plan.spent, &plan.read);
     if spent.len() <= MOST_SPENT {
-        return Ok(0);
+        return Ok(());
     }
-    let Some(named) = named_objects(repository, secrets)? else { return Ok(0) };
+    let Some(named) = named_objects(repository, secrets)? else { return Ok(()) };
     let mut objects = Vec::new();
     let mut replaced_by: BTreeSet<Key> = BTreeSet::new();
     for notice in spent {
         let read = Deletion::read(repository.storage(), repository.form(), notice, secrets);
-        let Ok(notice) = read else { return Ok(0) };
+        let Ok(notice) = read else { return Ok(()) };
         objects.extend(notice.objects.into_iter().filter(|object| named.contains(&object.key)));
         let keys = notice.replaced_by.iter().filter_map(|key| key.parse::<Key>().ok());
         replaced_by.extend(keys.filter(|key| verified.contains(key)));
@@ -50,9 +52,12 @@ pub(super) fn condense(
         repository.write_deletion(&notice.replaced_by(replaced_by.clone()))?;
     }
     for notice in spent {
-        repository.storage().remove(notice)?;
+        match remove(repository, notice)? {
+            Removed::Yes | Removed::WasGone => report.condensed_notices += 1,
+            Removed::Protected => report.protected_objects += 1,
+        }
     }
-    Ok(spent.len() as u64)
+    Ok(())
 }
 
 /// The objects that manifests name, those included that could be brought back; `None` if one of

@@ -5,20 +5,22 @@ use std::collections::HashSet;
 use lifeboat_storage::Key;
 
 use crate::deletion::{Deletion, for_each_deletion};
+use crate::remove::{Removed, remove};
 use crate::{Error, Repository, Result, Secrets, Time};
 
 /// Writes the notices that name any of these objects anew, without them, in the name of `host`, then
 /// removes the former ones: else such an object would go without notice when it is not needed once
-/// more.
+/// more. Returns how many of the former ones the store keeps for now: what they name counts as announced until
+/// a later prune comes by.
 pub(super) fn withdraw(
     repository: &Repository,
     secrets: &Secrets,
     needed: &HashSet<Key>,
     host: &str,
     now: Time,
-) -> Result<()> {
+) -> Result<u64> {
     if needed.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let named = |object: &str| object.parse::<Key>().is_ok_and(|key| needed.contains(&key));
     let mut former: Vec<(Key, Deletion)> = Vec::new();
@@ -34,12 +36,13 @@ pub(super) fn withdraw(
         }
         Ok(())
     })?;
+    let mut protected = 0;
     for (key, mut notice) in former {
         notice.objects.retain(|object| !named(&object.key));
         if !notice.objects.is_empty() || !notice.replaced_by.is_empty() {
             repository.write_deletion(&notice.anew(host, now))?;
         }
-        storage.remove(&key)?;
+        protected += u64::from(remove(repository, &key)? == Removed::Protected);
     }
-    Ok(())
+    Ok(protected)
 }

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat_repository::{
-    BackupId, DatabaseAddress, ForgetStep, GRACE, Ladder, LtxName, Merge, NoCopies, PruneOptions,
-    PrunePlan, Repository, Result, Secrets, Time, Why, Wish, forget, merge, prune,
+    BackupId, DatabaseAddress, ForgetReport, ForgetStep, GRACE, Ladder, LtxName, Merge, NoCopies,
+    PruneOptions, PrunePlan, Repository, Result, Secrets, Time, Why, Wish, forget, merge, prune,
 };
-use lifeboat_storage::testing::{Fault, FaultKind, Faulty};
-use lifeboat_storage::{MemoryStorage, Storage};
+use lifeboat_storage::testing::{Fault, FaultKind, Faulty, Locking};
+use lifeboat_storage::{Key, MemoryStorage, Storage};
 
 use crate::common::forgetting::{Backups, assert_sound, forget_at, manifests, steps};
 use crate::common::{
@@ -189,6 +189,55 @@ fn a_failure_anywhere_harms_nothing_and_the_next_run_finishes() {
         memory = next;
     }
     assert!(pins(&memory) < pins(&world.memory));
+}
+
+/// The store locks each of the objects in turn that go. What need not wait for it goes; what is left is sound, and goes
+/// when the lock has ended.
+#[test]
+fn what_is_locked_stays_and_all_else_goes() {
+    let Backups { world, app, web, ids: all } = four();
+    let secrets = &world.secrets;
+    let wishes =
+        [Wish::Backup(all[0]), Wish::Sources(all[1], vec!["web".to_owned()]), Wish::Backup(all[2])];
+    let now = in_days(2);
+    let (memory, repository) = world.copy();
+    let planned = steps(&repository, secrets, &wishes, now).unwrap();
+    let going: Vec<Key> = planned
+        .iter()
+        .filter_map(|step| match step {
+            ForgetStep::RemoveManifest(name) => Some(name.key().unwrap()),
+            ForgetStep::RemovePin(key) => Some(key.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(going.len(), 8);
+    assert_eq!(forget(&repository, &planned, &host_key()).unwrap(), ForgetReport::default());
+    let done = keys(&memory);
+    for locked in &going {
+        let (memory, _) = world.copy();
+        let locking = open(Arc::new(Locking::new(memory.clone(), [locked.clone()])));
+        let report = forget(&locking, &planned, &host_key()).unwrap();
+        assert_eq!(report.protected_objects, 1, "{locked}");
+        let repository = open(Arc::new(memory.clone()));
+        assert_sound(&repository, secrets, &[&app, &web], locked.as_str());
+        let left: Vec<&Key> = going.iter().filter(|key| keys(&memory).contains(key)).collect();
+        if locked.as_str().contains("/pins/") {
+            assert_eq!((report.protected.len(), left), (0, vec![locked]));
+        } else {
+            // A backup that stays keeps its two pins.
+            let stays = report.protected.into_iter().next().unwrap();
+            let waiting = if stays == all[1] { 0 } else { 2 };
+            assert_eq!(left.len(), 1 + waiting, "{locked}: {left:?}");
+            assert!(ids(&repository).contains(&stays));
+        }
+        // Again while it is locked: nothing becomes more.
+        let before = keys(&memory);
+        let again = Time::from_millis(now.millis() + 60_000);
+        forget(&locking, &steps(&locking, secrets, &wishes, again).unwrap(), &host_key()).unwrap();
+        assert_eq!(keys(&memory), before, "{locked}");
+        forget_at(&repository, secrets, &wishes, again).unwrap();
+        assert_eq!(keys(&memory), done, "{locked}");
+    }
 }
 
 /// All keys, notices by their number: their names are random.

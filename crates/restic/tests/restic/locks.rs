@@ -1,6 +1,7 @@
 //! Locks: restic keeps out of our way, we keep out of restic's, and nobody relies on a lock that is gone.
 
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +14,7 @@ use lifeboat_restic::{
     Clock, Config, Error, HeldLock, Lock, LockId, LockKind, LockOptions, MasterKey, ObjectId,
     ResticRepository, SystemClock, Unlock, list,
 };
-use lifeboat_storage::testing::{Fault, FaultKind, Faulty};
+use lifeboat_storage::testing::{Fault, FaultKind, Faulty, Locking};
 use lifeboat_storage::{MemoryStorage, Storage};
 
 use crate::common::{PASSWORD, Place, have_restic, text};
@@ -147,6 +148,35 @@ fn one_that_cannot_be_read_is_waited_for_and_then_an_error() {
     let unlocked = repository.remove_locks(Unlock::All, now).unwrap();
     assert_eq!(unlocked.removed.len(), 2);
     assert_eq!(ids(&repository), []);
+}
+
+#[test]
+fn one_that_the_store_keeps_is_no_reason_to_leave_the_others() {
+    let (memory, key) = (MemoryStorage::new(), MasterKey::random().unwrap());
+    let config = Config::random().unwrap();
+    let repository =
+        ResticRepository::init(Arc::new(memory.clone()), key.clone(), &config).unwrap();
+    let held = [(); 3].map(|()| repository.lock(LockKind::Shared, &options()).unwrap());
+    let left = ids(&repository).into_iter().map(|id| {
+        let (key, mut bytes) = (id.key().unwrap(), Vec::new());
+        memory.read(&key, None).unwrap().read_to_end(&mut bytes).unwrap();
+        (key, bytes)
+    });
+    let left: Vec<_> = left.collect();
+    held.into_iter().for_each(|lock| lock.release().unwrap());
+    let now = Timestamp::now() + SignedDuration::from_hours(1);
+    for (which, locked) in [(Unlock::Stale, 0), (Unlock::All, 1)] {
+        left.iter().for_each(|(key, bytes)| memory.put(key, bytes).unwrap());
+        let locking = Locking::new(memory.clone(), [left[locked].0.clone()]);
+        let unlocked = ResticRepository::open(Arc::new(locking), key.clone())
+            .unwrap()
+            .remove_locks(which, now)
+            .unwrap();
+        assert_eq!((unlocked.removed.len(), unlocked.unreadable.len()), (2, 1));
+        assert_eq!(unlocked.unreadable[0].0.key().unwrap(), left[locked].0);
+        let unlocked = repository.remove_locks(which, now).unwrap();
+        assert_eq!((unlocked.removed.len(), unlocked.unreadable.len()), (1, 0));
+    }
 }
 
 #[test]

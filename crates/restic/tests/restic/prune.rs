@@ -12,7 +12,7 @@ use lifeboat_restic::{
     BlobHandle, BlobKind, CheckOptions, Config, Error, Index, MasterKey, ObjectId, PackId,
     PruneOptions, PruneStats, ResticRepository, SnapshotId, Subset, TreeId, write_key_file,
 };
-use lifeboat_storage::testing::{Fault, FaultKind, Faulty, Operation};
+use lifeboat_storage::testing::{Fault, FaultKind, Faulty, Locking, Operation};
 use lifeboat_storage::{Key, MemoryStorage, Storage};
 use proptest::prelude::*;
 
@@ -189,6 +189,32 @@ fn wherever_it_ends_the_repository_is_sound_and_the_next_one_finishes() {
         }
     }
     assert!(seen.len() > 10, "{}", seen.len());
+}
+
+/// The store locks each of the objects in turn. An index that stays keeps the packs that it lists; all else goes.
+#[test]
+fn what_the_store_locks_stays_and_the_repository_is_sound() {
+    let old = Old::new();
+    let (mut indexes, mut packs) = (0, 0);
+    for locked in old.objects.keys() {
+        let storage = storage_of(&old.objects);
+        let stats = prune(&old.open(Locking::new(storage.clone(), [locked.clone()]))).unwrap();
+        let repository = old.open(storage.clone());
+        old.assert_all_kept(&repository);
+        let (gone, _) = old.state(&objects(&storage));
+        assert!(!gone.contains(locked));
+        if stats.protected_indexes > 0 {
+            // But for the pack that no index lists.
+            let gone_packs = gone.iter().filter(|key| key.as_str().starts_with("data/"));
+            assert_eq!((gone_packs.count(), stats.protected_packs), (1, 0), "{locked}");
+        }
+        (indexes, packs) = (indexes + stats.protected_indexes, packs + stats.protected_packs);
+        prune(&repository).unwrap();
+        old.assert_all_kept(&repository);
+        let left = repository.plan_prune(trees(&repository), &options()).unwrap();
+        assert!(left.remove.is_empty() && left.unreferenced.is_empty(), "{locked}: {left:?}");
+    }
+    assert!(indexes > 1 && packs > 1);
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub(crate) fn forget_at(
     wishes: &[Wish],
     now: Time,
 ) -> Result<()> {
-    forget(repository, &steps(repository, secrets, wishes, now)?, &host_key())
+    forget(repository, &steps(repository, secrets, wishes, now)?, &host_key()).map(drop)
 }
 
 /// Clean, with every backup restored byte by byte.
