@@ -5,6 +5,7 @@
 mod common;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::process::Stdio;
 use std::thread;
@@ -155,15 +156,21 @@ fn each_has_rules_of_its_own() {
     home.ok(&["check", "--read-data"]);
 }
 
+/// The beginning of the table of a bucket whose server this is.
+fn s3_at(server: &TcpListener) -> String {
+    let port = server.local_addr().unwrap().port();
+    format!(
+        "url = 's3://bucket'\nendpoint = 'http://127.0.0.1:{port}'\naccess-key = 'a'\nsecret-key = 'b'"
+    )
+}
+
 /// One that takes a connection and says nothing keeps no other waiting.
 #[test]
 fn one_that_does_not_answer_delays_none() {
     let (home, _database) = home();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let config = fs::read_to_string(home.path("lifeboat.toml")).unwrap();
-    let url = "url = \"s3://bucket\"\nendpoint = \"http://127.0.0.1:PORT\"\naccess-key = \"a\"\nsecret-key = \"b\"";
-    let url = url.replace("PORT", &silent.local_addr().unwrap().port().to_string());
-    home.write("lifeboat.toml", config.replace("url = \"third\"", &url));
+    home.write("lifeboat.toml", config.replace("url = \"third\"", &s3_at(&silent)));
     let mut backup = home.command(&["backup"]).stdout(Stdio::null()).spawn().unwrap();
     while home.ids(&["-r", "first"]).is_empty() || home.ids(&["-r", "second"]).is_empty() {
         thread::sleep(Duration::from_millis(50));
@@ -171,6 +178,34 @@ fn one_that_does_not_answer_delays_none() {
     assert!(backup.try_wait().unwrap().is_none(), "it still waits for the third");
     backup.kill().unwrap();
     backup.wait().unwrap();
+}
+
+/// What is wrong with a request is told before anybody is asked: a repository that does not answer is waited for two
+/// minutes, and none is connected to here.
+#[test]
+fn a_wrong_request_asks_no_repository() {
+    let (home, _database) = home();
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    server.set_nonblocking(true).unwrap();
+    let config = fs::read_to_string(home.path("lifeboat.toml")).unwrap();
+    let url = s3_at(&server);
+    let config = config.replace("url = \"third\"", &url);
+    home.write("lifeboat.toml", config + "[type.nothing]\nsources = []\n");
+    for (arguments, problem) in [
+        (&["backup", "nowhere.db"][..], "nowhere.db"),
+        (&["backup", "--type", "nothing"], "no source of the configuration belongs to"),
+        (&["backup", "--databases-only", "app/notes.txt"], "app/notes.txt"),
+        (&["forget", "--keep-last", "1", "0123456789abcdef"], "rules are given"),
+    ] {
+        let ran = home.run(arguments);
+        assert_ne!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.err.contains(problem), "{ran:?}");
+        assert_eq!(server.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "{arguments:?}");
+    }
+    let ran = home.run(&["backup", "nowhere.db", "--json"]);
+    let events = ran.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let told: Vec<Value> = events.map(|event| event["message_type"].clone()).collect();
+    assert_eq!(told, ["backup_started", "backup_failed"], "{ran:?}");
 }
 
 /// A host that holds no secrets cannot copy: it stores in each by itself.

@@ -96,14 +96,11 @@ pub fn backup(
     request: &BackupRequest,
     progress: &dyn Progress,
 ) -> Result<BackupReport> {
-    told(progress, |id, started| {
-        let found = sources(context, &request.sources, request.backup_type.as_ref(), progress)?;
-        if found.is_empty() {
-            return Err(first(found.failures));
-        }
-        let opened = context.open_or_make_repository(progress)?;
-        make(&opened, request, found, (id, started), progress)
-    })
+    let begun = Begun::new(context, request, progress)?;
+    match context.open_or_make_repository(progress) {
+        Ok(opened) => begun.store(&opened, request, progress),
+        Err(error) => Err(begun.fail(error, progress)),
+    }
 }
 
 /// Backs up to a repository of several.
@@ -112,30 +109,60 @@ pub(crate) fn backup_to(
     request: &BackupRequest,
     progress: &dyn Progress,
 ) -> Result<BackupReport> {
-    told(progress, |id, started| {
-        let context = opened.context();
-        let found = sources(context, &request.sources, request.backup_type.as_ref(), progress)?;
-        if found.is_empty() {
-            return Err(first(found.failures));
-        }
-        make(opened, request, found, (id, started), progress)
-    })
+    Begun::new(opened.context(), request, progress)?.store(opened, request, progress)
 }
 
-/// Tells of the beginning of a backup, and of its failure.
-fn told(
-    progress: &dyn Progress,
-    make: impl FnOnce(BackupId, Time) -> Result<BackupReport>,
-) -> Result<BackupReport> {
-    let (id, started) = (BackupId::random(), Time::now());
-    progress.event(&BackupEvent::Started { id, time: started });
-    let made = make(id, started);
-    match &made {
-        // Nothing has failed: the owner said that now is no time for it.
-        Ok(_) | Err(Error::Skipped) => {}
-        Err(error) => progress.event(&BackupEvent::Failed { id, error }),
+/// A backup that has been told of, and what it covers.
+pub(crate) struct Begun {
+    id: BackupId,
+    started: Time,
+    found: Sources,
+}
+
+impl Begun {
+    /// Finds the sources: what is wrong with the request is told here, before any repository is asked.
+    pub(crate) fn new(
+        context: &Context,
+        request: &BackupRequest,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let (id, started) = (BackupId::random(), Time::now());
+        progress.event(&BackupEvent::Started { id, time: started });
+        let found = sources(context, &request.sources, request.backup_type.as_ref(), progress);
+        let found =
+            found.and_then(
+                |found| {
+                    if found.is_empty() { Err(first(found.failures)) } else { Ok(found) }
+                },
+            );
+        found.map(|found| Self { id, started, found }).map_err(|error| failed(id, error, progress))
     }
-    made
+
+    /// Stores them.
+    pub(crate) fn store(
+        self,
+        opened: &OpenRepository<'_>,
+        request: &BackupRequest,
+        progress: &dyn Progress,
+    ) -> Result<BackupReport> {
+        let Self { id, started, found } = self;
+        make(opened, request, found, (id, started), progress)
+            .map_err(|error| failed(id, error, progress))
+    }
+
+    /// There is nowhere to store them.
+    pub(crate) fn fail(self, error: Error, progress: &dyn Progress) -> Error {
+        failed(self.id, error, progress)
+    }
+}
+
+/// Tells of the failure of a backup.
+fn failed(id: BackupId, error: Error, progress: &dyn Progress) -> Error {
+    // Otherwise nothing has failed: the owner said that now is no time for it.
+    if !matches!(error, Error::Skipped) {
+        progress.event(&BackupEvent::Failed { id, error: &error });
+    }
+    error
 }
 
 fn make(

@@ -16,7 +16,7 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 
 use lifeboat_repository::{BackupName, Manifest, Source};
 
-use crate::backup::backup_to;
+use crate::backup::{Begun, backup_to};
 use crate::context::Chosen;
 use crate::copy::{newest_own, select_newer};
 use crate::{
@@ -103,9 +103,11 @@ pub fn backup_everywhere(
         let (caught_up, others) = (Vec::new(), Vec::new());
         return Ok(EverywhereReport { backup, first, caught_up, others });
     }
+    // Before anybody is waited for: leaving the scope means waiting for all that are being opened.
+    let begun = Begun::new(context, request, progress)?;
     thread::scope(|scope| {
         let mut openers = Openers::start(scope, context, chosen, progress);
-        let (first, backup) = openers.back_up_first(request, progress)?;
+        let (first, backup) = openers.back_up_first(begun, request, progress)?;
         let from = first.opened?;
         let mut others = openers.rest();
         let caught_up = catch_up(&from, first.newest.as_ref(), &mut others, progress);
@@ -224,10 +226,12 @@ impl<'scope, 'a: 'scope> Openers<'scope, 'a> {
     /// are there. What the sources are to blame for is no reason to try another.
     fn back_up_first(
         &mut self,
+        begun: Begun,
         request: &BackupRequest,
         progress: &dyn Progress,
     ) -> Result<(Place<'a>, BackupReport)> {
         let (mut failed, mut near) = (None, 0..self.near);
+        let mut begun = Some(begun);
         // Those of this machine are told as well, and were taken before.
         while let Some(number) = near.next().or_else(|| self.through.recv().ok()) {
             let untaken = matches!(self.openings[number], Some(Opening::UnderWay(_)));
@@ -235,7 +239,10 @@ impl<'scope, 'a: 'scope> Openers<'scope, 'a> {
                 continue;
             }
             let Some(mut place) = self.openings[number].take().map(Opening::wait) else { continue };
-            let done = place.opened.as_ref().map(|opened| backup_to(opened, request, progress));
+            let done = place.opened.as_ref().map(|opened| match begun.take() {
+                Some(begun) => begun.store(opened, request, progress),
+                None => backup_to(opened, request, progress),
+            });
             match done {
                 Ok(Ok(report)) => return Ok((place, report)),
                 Ok(Err(error)) if !error.is_of_repository() => return Err(error),
@@ -246,7 +253,11 @@ impl<'scope, 'a: 'scope> Openers<'scope, 'a> {
             self.openings[number] = Some(Opening::Done(Box::new(place)));
         }
         let place = failed.and_then(|number| self.openings[number].take()).map(Opening::wait);
-        Err(place.and_then(|place| place.opened.err()).unwrap_or(Error::Skipped))
+        let error = place.and_then(|place| place.opened.err()).unwrap_or(Error::Skipped);
+        Err(match begun {
+            Some(begun) => begun.fail(error, progress),
+            None => error,
+        })
     }
 
     fn rest(self) -> Vec<Opening<'scope, 'a>> {
