@@ -67,7 +67,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Error> {
         Command::Backup(arguments) => arguments.recipient.clone(),
         _ => None,
     };
-    let session = Session::open(global, recipient)?;
+    let session = Session::open(global, recipient, &command)?;
     match &command {
         Command::Init(arguments) => init::run(&session, arguments),
         Command::Backup(arguments) => backup::run(&session, arguments),
@@ -96,7 +96,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Error> {
 }
 
 impl Session {
-    fn open(global: Global, recipient: Option<String>) -> Result<Self, Error> {
+    fn open(global: Global, recipient: Option<String>, command: &Command) -> Result<Self, Error> {
         if global.s3.shows_a_secret() {
             output::note(
                 "warning: every user of this machine can see the secret key on the command line; \
@@ -104,7 +104,10 @@ impl Session {
             );
         }
         let overrides = overrides(&global, recipient);
-        let context = Context::load(Environment::of_process(), overrides)?;
+        // All others either write, or remember whose signatures they have seen.
+        let looks = matches!(command, Command::Status(_));
+        let load = if looks { Context::for_looking } else { Context::load };
+        let context = load(Environment::of_process(), overrides)?;
         let progress = Reporter::new(global.json, global.quiet, global.verbose);
         Ok(Self { context, progress, global })
     }

@@ -67,8 +67,18 @@ impl Context {
         Ok(Self::with(environment, overrides, config, state, host))
     }
 
-    /// With a configuration that was read, for looking alone: no state directory is made, and a host
-    /// without identity gets none.
+    /// Reads the configuration, for looking alone: no state directory is made, and a host without identity gets
+    /// none.
+    pub fn for_looking(environment: Environment, overrides: Overrides) -> Result<Self> {
+        lifeboat_sqlite::check_engine()?;
+        let config = ConfigFile::load(overrides.config.as_deref(), &environment)?;
+        let state = StateDirectory::at(&environment.state_directory());
+        let host = state.known_host()?.map_or_else(Host::passing, Ok)?;
+        Ok(Self::with(environment, overrides, config, state, host))
+    }
+
+    /// The same with a configuration that was read, whatever is wrong with the identity: that is for `doctor` to
+    /// tell.
     pub(crate) fn look(
         environment: Environment,
         overrides: Overrides,

@@ -67,6 +67,7 @@ fn every_host_is_seen_without_a_password() {
             .map(|(repository, host, backups)| (json!(repository), json!(host), json!(backups)))
     );
     assert_eq!(report["unreadable"][0]["repository"], "broken");
+    assert!(!desk.path(".local").exists(), "looking makes no state directory");
     // Is the prefix a repository, what lies below it; of each: is it one, its marker, its backups.
     assert_eq!(asked, BTreeMap::from([("HEAD", 1 + 5), ("LIST", 1 + 3), ("GET", 4)]));
 

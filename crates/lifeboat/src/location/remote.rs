@@ -1,7 +1,7 @@
 //! A store over a network: which one a URL means, and how it is reached.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lifeboat_storage::{
@@ -156,8 +156,9 @@ impl Remote {
         let usual = Patience::default();
         let patience = Patience { total: total.unwrap_or(usual.total), ..usual };
         // Where there is no state directory nothing is made: what is examined sends next to nothing.
-        let made = crate::state::create_private_directory(&self.spool);
-        let spool = made.map_or_else(|_| PathBuf::new(), |()| self.spool.clone());
+        let is_there = self.spool.parent().is_some_and(Path::exists);
+        let made = is_there.then(|| crate::state::create_private_directory(&self.spool));
+        let spool = if matches!(made, Some(Ok(()))) { self.spool.clone() } else { PathBuf::new() };
         RemoteOptions { spool, patience, bandwidth }
     }
 
