@@ -1,7 +1,7 @@
 //! Makes a repository: recipient, identities, marker. It exists once the marker does. One that is not
 //! sealed has only the marker.
 
-use lifeboat_storage::{Key, Storage};
+use lifeboat_storage::{Child, Entry, Key, Storage};
 
 use crate::document::{key, put_plain_json};
 use crate::ids::random_u64;
@@ -15,9 +15,9 @@ pub(crate) fn init(storage: &dyn Storage, holders: &[(Holder<'_>, &str)]) -> Res
     if storage.stat(&key(MARKER_KEY)?)?.is_some() {
         return Err(Error::AlreadyInitialized { location });
     }
-    refuse_used(storage)?;
+    let top = refuse_used(storage)?;
     refuse_replica(storage)?;
-    remove_unfinished(storage)?;
+    remove_unfinished(storage, &top)?;
     let secrets = Secrets::generate();
     let recipient = Recipient::new(1, &secrets.newest().to_public());
     let recipient_key = Recipient::key(1)?;
@@ -65,31 +65,34 @@ pub(crate) fn init_litestream(storage: &dyn Storage) -> Result<()> {
 }
 
 /// Refuses a location that has no marker, but holds something else. A missing marker alone does
-/// not show that the keys there are unused.
-pub(crate) fn refuse_used(storage: &dyn Storage) -> Result<()> {
+/// not show that the keys there are unused. Returns what lies directly there.
+pub(crate) fn refuse_used(storage: &dyn Storage) -> Result<Vec<Child>> {
     if storage.stat(&key("config")?)?.is_some() {
         return Err(Error::PlainRestic { location: storage.location() });
     }
+    let top = storage.list_names(None)?;
     for used in ["backups", "databases"] {
-        if holds_objects(storage, &key(used)?)? {
+        // A directory in which nothing lies is none: whoever prepares a disk may have made it.
+        if !objects_in(storage, &top, used)?.is_empty() {
             return Err(Error::corrupt(&key(MARKER_KEY)?, "it is missing, but data is there"));
         }
     }
-    Ok(())
+    Ok(top)
 }
 
-/// A directory in which nothing lies is none: whoever prepares a disk may have made it.
-fn holds_objects(storage: &dyn Storage, directory: &Key) -> Result<bool> {
-    if storage.list_names(Some(directory))?.is_empty() {
-        return Ok(false);
+/// The objects of a directory, if it is one of those at the top.
+fn objects_in(storage: &dyn Storage, top: &[Child], directory: &str) -> Result<Vec<Entry>> {
+    let directory = Child::Directory(key(directory)?);
+    if !top.contains(&directory) {
+        return Ok(Vec::new());
     }
-    Ok(!storage.list(Some(directory))?.is_empty())
+    Ok(storage.list(Some(directory.key()))?)
 }
 
 /// Removes the keys of an init that did not come to its end.
-fn remove_unfinished(storage: &dyn Storage) -> Result<()> {
+fn remove_unfinished(storage: &dyn Storage, top: &[Child]) -> Result<()> {
     for unfinished in ["recipients", "identities"] {
-        for entry in storage.list(Some(&key(unfinished)?))? {
+        for entry in objects_in(storage, top, unfinished)? {
             storage.remove(&entry.key)?;
         }
     }
