@@ -1,14 +1,18 @@
 //! A host with credentials that may only add, and what whoever takes that host over can do with them.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::sync::Arc;
 
+use lifeboat_servers::proxy::Head;
 use lifeboat_servers::s3::store::{BUCKET, Traits};
 use lifeboat_servers::s3::{KEY_ID, SECRET};
 use lifeboat_storage::{
     BucketAddress, CreateNew, Credentials, Environment, Error, Patience, RemoteOptions, S3Options,
     Storage, s3,
 };
+
+use serde_json::Value;
 
 use crate::common::{Database, Home, Replication};
 use crate::places::{Bucket, configure, write_config};
@@ -80,6 +84,75 @@ fn backs_up(arrangement: Arrangement, removable_locks: bool) {
     let summary = home.json(&["backup"]);
     assert!(summary["sources"][0]["changed_pages"].as_u64() < Some(8), "{summary}");
     desk.ok(&["check", "--read-data"]);
+}
+
+/// What a request needs, as IAM calls it: the action and the resource.
+fn needed(head: &Head) -> (&'static str, String) {
+    let path = head.path.split('?').next().unwrap_or_default().trim_start_matches('/');
+    let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
+    let in_parts = head.field("uploadId").is_some();
+    let action = match head.method.as_str() {
+        "GET" if head.field("uploads").is_some() => "s3:ListBucketMultipartUploads",
+        "GET" | "HEAD" if key.is_empty() => "s3:ListBucket",
+        "GET" if in_parts => "s3:ListMultipartUploadParts",
+        "GET" | "HEAD" => "s3:GetObject",
+        "PUT" | "POST" => "s3:PutObject",
+        "DELETE" if in_parts => "s3:AbortMultipartUpload",
+        "DELETE" => "s3:DeleteObject",
+        other => panic!("{other}"),
+    };
+    let resource = format!("arn:aws:s3:::{bucket}/{key}");
+    (action, resource.trim_end_matches('/').to_owned())
+}
+
+/// The policy that the documentation gives to such a host is enough for all that it does.
+#[test]
+fn the_policy_of_the_documentation_is_enough() {
+    let documentation = include_str!("../../../../docs/destinations.md");
+    let (_, policy) = documentation.split_once("```json\n").unwrap();
+    let policy = policy.split("```").next().unwrap().replace("BUCKET/PREFIX", "bucket/some/prefix");
+    let policy: Value = serde_json::from_str(&policy.replace("BUCKET", "bucket")).unwrap();
+    let allows = |action: &str, resource: &str| {
+        policy["Statement"].as_array().unwrap().iter().any(|statement| {
+            let actions = statement["Action"].as_array().unwrap();
+            let pattern = statement["Resource"].as_str().unwrap();
+            let fits = match pattern.strip_suffix('*') {
+                Some(start) => resource.starts_with(start),
+                None => resource == pattern,
+            };
+            fits && actions.iter().any(|one| one == action)
+        })
+    };
+    let Arrangement { owner: _owner, pi, home, desk, database } = arrange(true);
+    pi.proxy.take_seen();
+    home.ok(&["backup"]);
+    database.change(1);
+    // More than one part of an upload.
+    let mut seed = 1_u64;
+    let noise = std::iter::repeat_with(|| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (seed >> 56) as u8
+    });
+    home.write("app/noise.bin", noise.take(20 << 20).collect::<Vec<u8>>());
+    home.ok(&["backup", "--cleanup"]);
+    home.ok(&["backup", "--base"]);
+    let mut replication = Replication::start_of(&home, &["app"]);
+    database.change(9);
+    replication.wait_for("protected", |event| event["message_type"] == "protected");
+    replication.stop();
+    home.ok(&["check", "--read-data"]);
+    home.ok(&["doctor"]);
+    assert!(home.restored(&["app", "--at", "now"]) == database.bytes());
+    let mut actions = BTreeSet::new();
+    for head in pi.proxy.take_seen() {
+        let (action, resource) = needed(&head);
+        assert!(allows(action, &resource), "{action} of {resource}");
+        actions.insert(action);
+    }
+    let all = ["s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"];
+    assert_eq!(actions, BTreeSet::from(all));
+    // And it leaves nothing that keeps a prune away.
+    desk.ok(&["prune"]);
 }
 
 /// Whoever is root on the host, and asks the store directly.
