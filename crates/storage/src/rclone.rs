@@ -20,13 +20,14 @@
 //!   is created.
 //! - `MOVE` with `Overwrite: F` is refused where the name is taken, also of two at once in one rclone;
 //!   between two hosts nobody refuses.
-//! - What the remote refuses comes as 403, 405 or 500, without its reason, which rclone writes to its log:
-//!   the end of that is part of the error.
+//! - What the remote refuses comes as 403, 404, 405 or 500, without its reason, which rclone writes to its log:
+//!   the end of that is part of the error, and shows whether it may pass.
 //! - 1.60 has no `X-OC-Mtime`: given times are not kept.
 
 mod child;
 mod log;
 mod options;
+mod refusal;
 
 use std::fmt;
 use std::ops::Range;
@@ -146,9 +147,9 @@ fn explained(mut failure: Failure, child: &Child, written: u64) -> Failure {
     if told.contains("server-side Move") {
         failure.cause = Cause::Invalid;
         failure.message = "this remote can neither move nor copy by itself".to_owned();
-    } else if matches!(failure.cause, Cause::Denied | Cause::Invalid) {
-        // Which of the remote's failures this stands for, nobody can tell: most of them pass.
-        failure.cause = Cause::Unavailable;
+    } else if matches!(failure.cause, Cause::Denied | Cause::Invalid | Cause::Unavailable) {
+        // Which of the remote's failures this stands for, its log alone can tell: most of them pass.
+        failure.cause = refusal::lasting(&told).unwrap_or(Cause::Unavailable);
     }
     if !told.is_empty() {
         failure.message = format!("{}; rclone says: {told}", failure.message);

@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use lifeboat_storage::{Cause, Error, Failure, RcloneOptions, Storage, conformance, rclone};
+use lifeboat_storage::{
+    Cause, Error, Failure, Patience, RcloneOptions, Storage, conformance, rclone,
+};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -208,7 +211,7 @@ fn what_is_missing_is_told() {
     assert_eq!(processes(directory.path()), [] as [PathBuf; 0]);
 }
 
-/// What the remote refuses comes with rclone's words.
+/// What the remote refuses comes with rclone's words, and at once: patience would last for a day.
 #[test]
 fn a_refusal_of_the_remote_is_explained() {
     if !have("rclone") {
@@ -217,12 +220,19 @@ fn a_refusal_of_the_remote_is_explained() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("new"), "a file in the place of a directory").unwrap();
     let mut options = options(directory.path());
-    options.remote.patience = lifeboat_storage::Patience::NONE;
-    let url = format!("rclone:box:{}/new/repository", directory.path().display());
-    let error = match rclone(&url, &options) {
-        Ok(storage) => storage.put(&"a".parse().unwrap(), b"x").unwrap_err(),
-        Err(error) => error,
-    };
-    let failure = Failure::of(&error).unwrap();
-    assert!(failure.message.contains("not a directory"), "{}", failure.message);
+    let day = Duration::from_secs(24 * 60 * 60);
+    options.remote.patience = Patience { total: day, ..Patience::default() };
+    let below_a_file = format!("rclone:box:{}/new/repository", directory.path().display());
+    // Not even root makes anything there.
+    let forbidden = "rclone:box:/sys/kernel".to_owned();
+    for (url, cause, words) in [
+        (below_a_file, Cause::Invalid, "not a directory"),
+        (forbidden, Cause::Denied, "operation not permitted"),
+    ] {
+        let storage = rclone(&url, &options).unwrap();
+        let error = storage.put(&"a".parse().unwrap(), b"x").unwrap_err();
+        let failure = Failure::of(&error).unwrap();
+        assert!(failure.message.contains(words), "{}", failure.message);
+        assert_eq!(failure.cause, cause, "{}", failure.message);
+    }
 }
