@@ -32,7 +32,8 @@ impl Query {
     pub fn matches(&self, file: &Stored, is_trashed: bool) -> bool {
         match self {
             Self::All(parts) => parts.iter().all(|part| part.matches(file, is_trashed)),
-            Self::Any(parts) => parts.iter().any(|part| part.matches(file, is_trashed)),
+            // As Drive has been seen to: what is in some of the folders, and nothing tells of the others.
+            Self::Any(parts) => parts.first().is_some_and(|part| part.matches(file, is_trashed)),
             // Drive compares names without regard to case.
             Self::Name(name) => file.name.eq_ignore_ascii_case(name),
             Self::Parent(id) => file.parent == *id,

@@ -128,13 +128,21 @@ impl Client {
 
     /// What has exactly this name in any of these folders.
     pub(super) fn named(&self, name: &str, folders: &[String]) -> Attempt<Vec<DriveFile>> {
-        let query = query::named(name, folders);
+        let mut found = Vec::new();
+        for folder in folders {
+            found.extend(self.search_all(&query::named(name, folder), None)?);
+        }
+        found.retain(|file| file.name == name);
+        Ok(found)
+    }
+
+    /// All pages of a search.
+    pub(super) fn search_all(&self, query: &str, order: Option<&str>) -> Attempt<Vec<DriveFile>> {
         let mut found = Vec::new();
         let mut page: Option<String> = None;
         loop {
-            let wanted = Wanted { page: page.as_deref(), ..Wanted::default() };
-            let list = self.search(&query, wanted)?;
-            found.extend(list.files.into_iter().filter(|file| file.name == name));
+            let list = self.search(query, Wanted { page: page.as_deref(), order })?;
+            found.extend(list.files);
             page = list.next_page_token;
             if page.is_none() {
                 return Ok(found);

@@ -1,20 +1,21 @@
-//! What Drive is asked to search for.
+//! What Drive is asked to search for: always in one folder.
+//!
+//! It answers `'A' in parents or 'B' in parents` with what is in some of them or with nothing, and with
+//! `incompleteSearch: false`; rclone has met that for years, and asks again where a whole group is empty.
 
 /// A text as a query has it.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
-/// What is in any of these folders, and not in the trash. There must be one.
-pub(super) fn within(folders: &[String]) -> String {
-    let parents: Vec<String> =
-        folders.iter().map(|folder| format!("{} in parents", quoted(folder))).collect();
-    format!("({}) and trashed = false", parents.join(" or "))
+/// What is in a folder, and not in the trash.
+pub(super) fn within(folder: &str) -> String {
+    format!("{} in parents and trashed = false", quoted(folder))
 }
 
-/// What has a name in any of these folders. Drive compares names without regard to case.
-pub(super) fn named(name: &str, folders: &[String]) -> String {
-    format!("name = {} and {}", quoted(name), within(folders))
+/// What has a name in a folder. Drive compares names without regard to case.
+pub(super) fn named(name: &str, folder: &str) -> String {
+    format!("name = {} and {}", quoted(name), within(folder))
 }
 
 #[cfg(test)]
@@ -23,10 +24,9 @@ mod tests {
 
     #[test]
     fn texts_are_escaped() {
-        let folders = ["a".to_owned(), "b'c".to_owned()];
         assert_eq!(
-            named(r"pi's \ x", &folders),
-            r"name = 'pi\'s \\ x' and ('a' in parents or 'b\'c' in parents) and trashed = false"
+            named(r"pi's \ x", "b'c"),
+            r"name = 'pi\'s \\ x' and 'b\'c' in parents and trashed = false"
         );
     }
 }

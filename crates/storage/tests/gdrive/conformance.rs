@@ -151,6 +151,36 @@ fn two_hosts_share_their_folders() {
     }
 }
 
+/// Where two hosts have made one folder each, both are looked into, of which a search for both finds one.
+#[test]
+fn all_folders_of_one_name_are_looked_into() {
+    let emulator = Emulator::start();
+    let storage = emulator.open("gdrive://x").storage();
+    storage.put(&"a/1".parse().unwrap(), b"one").unwrap();
+    {
+        let mut state = emulator.state();
+        let [mut folder, mut file] = ["a", "1"]
+            .map(|name| state.files.iter().find(|file| file.name == name).unwrap().clone());
+        "another-a".clone_into(&mut folder.id);
+        folder.created_ms += 1;
+        for number in 2..5 {
+            file.id = format!("file-{number}");
+            file.name = number.to_string();
+            file.parent.clone_from(&folder.id);
+            state.files.push(file.clone());
+        }
+        state.files.push(folder);
+        state.page_size = 2;
+    }
+    let storage = emulator.open("gdrive://x").storage();
+    let listed = storage.list(None).unwrap();
+    let listed: Vec<&str> = listed.iter().map(|entry| entry.key.as_str()).collect();
+    assert_eq!(listed, ["a/1", "a/2", "a/3", "a/4"]);
+    for key in listed {
+        assert!(storage.stat(&key.parse().unwrap()).unwrap().is_some(), "{key}");
+    }
+}
+
 /// Readers of all hosts take the same one of several, and none of them is left.
 #[test]
 fn of_duplicates_the_oldest_stands() {
