@@ -187,7 +187,7 @@ impl Remote for RcloneRemote {
         self.ask(|dav| dav.list(directory, depth, from))
     }
 
-    fn remove(&self, key: &Key) -> Attempt<bool> {
+    fn remove(&self, key: &Key) -> Attempt<()> {
         self.ask(|dav| dav.remove(key))
     }
 

@@ -9,6 +9,7 @@
 //!   says; what was refused is told at once;
 //! - an upload whose answer was lost may have come through: if its key is taken the next time, what is there
 //!   is read and compared;
+//! - what was removed is looked at once more, because some stores say so and keep it;
 //! - a reader whose connection breaks goes on where it was, if the object is still the same;
 //! - all bytes that come and go are held to a [`Bandwidth`].
 
@@ -98,9 +99,9 @@ pub(crate) trait Remote: Send + Sync + Debug + 'static {
     /// A page of a listing, from the first or from [`Page::next`] of the one before.
     fn list(&self, directory: Option<&Key>, depth: Depth, from: Option<&str>) -> Attempt<Page>;
 
-    /// Removes an object; `false` if the store says that there was none. Stores that do not say answer `true`:
-    /// whether there was one has been looked at before.
-    fn remove(&self, key: &Key) -> Attempt<bool>;
+    /// Removes an object, if there still is one. Whether there was one is looked at before, and whether it is gone
+    /// afterwards.
+    fn remove(&self, key: &Key) -> Attempt<()>;
 
     /// See [`Storage::sweep`].
     fn sweep(&self, older_than: Duration) -> Attempt<u64> {
@@ -294,12 +295,18 @@ impl<R: Remote> Storage for RemoteStorage<R> {
         let remote = &self.shared.remote;
         let mut was_there = false;
         self.shared.attempt("remove", key.as_str(), || {
-            // An attempt whose answer was lost may have removed it.
-            was_there |= remote.stat(key)?.is_some();
-            if !was_there {
-                return Ok(false);
+            // If it was there before, an attempt whose answer was lost has removed it.
+            if remote.stat(key)?.is_none() {
+                return Ok(());
             }
-            remote.remove(key).map(|_| true)
+            was_there = true;
+            remote.remove(key)?;
+            match remote.stat(key)? {
+                None => Ok(()),
+                Some(_) => {
+                    Err(Failure::new(Cause::Unavailable, "it is still there after its removal"))
+                }
+            }
         })?;
         Ok(was_there)
     }

@@ -160,23 +160,18 @@ impl Remote for S3 {
         Ok(listed.page)
     }
 
-    fn remove(&self, key: &Key) -> Attempt<bool> {
-        let name = self.name(key);
-        match self.client.send(&Call::new("DELETE", &name))? {
-            Ok(_) => {}
-            Err(refusal) if refusal.is_missing() => return Ok(false),
+    fn remove(&self, key: &Key) -> Attempt<()> {
+        match self.client.send(&Call::new("DELETE", &self.name(key)))? {
+            Ok(_) => Ok(()),
+            Err(refusal) if refusal.is_missing() => Ok(()),
             Err(mut refusal) => {
                 if refusal.failure.cause == Cause::Denied && self.is_about_a_lock(&refusal.failure)
                 {
                     refusal.failure.cause = Cause::Protected;
                 }
-                return Err(refusal.into());
+                Err(refusal.into())
             }
         }
-        if self.head(key)?.is_some() {
-            return Err(Failure::new(Cause::Unavailable, "it is still there after its removal"));
-        }
-        Ok(true)
     }
 
     fn sweep(&self, older_than: Duration) -> Attempt<u64> {

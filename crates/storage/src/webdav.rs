@@ -221,13 +221,8 @@ impl Remote for WebDav {
         listing::page(self, directory, depth, from)
     }
 
-    fn remove(&self, key: &Key) -> Attempt<bool> {
-        let removed = self.delete(self.address.file(key.as_str()))?;
-        if self.file(key)?.is_some() {
-            let message = "the server says that it is removed, and still has it";
-            return Err(Failure::new(Cause::Protocol, message));
-        }
-        Ok(removed)
+    fn remove(&self, key: &Key) -> Attempt<()> {
+        self.delete(self.address.file(key.as_str())).map(drop)
     }
 
     fn sweep(&self, older_than: Duration) -> Attempt<u64> {
