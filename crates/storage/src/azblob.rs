@@ -19,11 +19,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use self::account::Account;
-use self::client::{Call, Client};
+use self::client::Client;
 use self::refusal::Refusal;
-use crate::http::{
-    Body, Http, Response, is_nothing, nothing, opened, parse_http_date, range_header,
-};
+use crate::http::{Body, Call, Http, Response, is_nothing, nothing, opened, parse_http_date};
 use crate::remote::{Attempt, Depth, Opened, Page, Remote, RemoteStorage, pieces, send_pieces};
 use crate::times::{parse_rfc3339, rfc3339};
 use crate::{
@@ -227,14 +225,7 @@ impl Remote for Azblob {
             return Ok(self.head(key)?.map(|_| nothing()));
         }
         let name = self.name(key);
-        let mut call = Call::new("GET", &name);
-        if let Some(range) = range_header(&range) {
-            call = call.header("range", range);
-        }
-        if let Some(version) = version {
-            call = call.header("if-match", version);
-        }
-        match self.client.send(&call)? {
+        match self.client.send(&Call::new("GET", &name).part(&range, version))? {
             Ok(response) => opened(response, &range).map(Some),
             // What begins beyond the end.
             Err(refusal) if refusal.status == 416 => Ok(Some(nothing())),

@@ -33,9 +33,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 pub(crate) use self::client::Authority;
-use self::client::{Call, Client};
+use self::client::Client;
 use self::dates::Dates;
-use crate::http::{Response, parse_http_date};
+use crate::http::{Call, Response, parse_http_date};
 use crate::remote::{Attempt, Depth, Opened, Page, Remote};
 use crate::times::parse_rfc3339;
 use crate::{Cause, Content, CreateNew, Entry, Failure, Key, Patience, xml};

@@ -16,7 +16,7 @@ pub(crate) fn is_nothing(range: &Range<u64>) -> bool {
 }
 
 /// The header that asks for a range in which there may be something; `None` where it is everything.
-pub(crate) fn range_header(range: &Range<u64>) -> Option<String> {
+pub(super) fn range_header(range: &Range<u64>) -> Option<String> {
     match (range.start, range.end) {
         (0, u64::MAX) => None,
         (start, end) if end > MAX_POSITION => Some(format!("bytes={start}-")),

@@ -19,6 +19,17 @@ pub(crate) enum Body<'a> {
     Content(&'a dyn Content, Range<u64>),
 }
 
+impl Body<'_> {
+    /// Its bytes.
+    pub(crate) fn length(&self) -> u64 {
+        match self {
+            Self::Nothing => 0,
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Content(_, range) => range.end.saturating_sub(range.start),
+        }
+    }
+}
+
 /// A request; it can be sent again and again.
 #[derive(Clone)]
 pub(crate) struct Request<'a> {

@@ -5,9 +5,8 @@ use std::time::SystemTime;
 
 use super::S3;
 use super::TIMESTAMP;
-use super::client::Call;
 use super::refusal::Refusal;
-use crate::http::{Body, Response};
+use crate::http::{Body, Call, Response};
 use crate::remote::Attempt;
 use crate::times::{in_days, rfc3339};
 use crate::{Content, Failure, Patience};

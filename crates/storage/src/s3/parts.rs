@@ -6,9 +6,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::S3;
-use super::client::Call;
 use super::refusal::Refusal;
-use crate::http::Body;
+use crate::http::{Body, Call};
 use crate::remote::{Attempt, pieces, send_pieces};
 use crate::{Cause, Content, Failure, Patience, xml};
 

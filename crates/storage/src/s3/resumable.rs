@@ -2,9 +2,8 @@
 //! can be asked for an object that is new.
 
 use super::S3;
-use super::client::Call;
 use super::refusal::Refusal;
-use crate::http::{Body, Request, Response};
+use crate::http::{Body, Call, Request, Response};
 use crate::remote::Attempt;
 use crate::{Cause, Content, Failure, Patience, xml};
 
