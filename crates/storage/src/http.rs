@@ -14,6 +14,7 @@ mod ranged;
 mod redirect;
 mod request;
 mod response;
+pub(crate) mod resumable;
 mod status;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -9,7 +9,7 @@ use super::refusal::Refusal;
 use crate::http::{Body, Call, Response};
 use crate::remote::Attempt;
 use crate::times::{in_days, rfc3339};
-use crate::{Content, Failure, Patience};
+use crate::{Cause, Content, Failure, Patience};
 
 impl S3 {
     /// `false` if its name is taken.
@@ -104,4 +104,10 @@ impl S3 {
         let key = name.strip_prefix(&self.prefix).unwrap_or(name);
         self.never_locked.iter().any(|start| key.starts_with(start))
     }
+}
+
+/// The end of an upload whose completion nobody answered, and whose name is taken since: by us, it may be. Who asked
+/// for it compares what is there.
+pub(super) fn taken_by_us_maybe() -> Failure {
+    Failure::new(Cause::Interrupted, "the answer that tells of its completion was lost")
 }
