@@ -205,14 +205,14 @@ impl Storage for LocalStorage {
         self.shared
             .open_root()
             .and_then(|root| listing::list(&root, directory))
-            .map_err(|source| self.shared.error("list", name_of(directory), source))
+            .map_err(|source| self.shared.error("list", Key::name_of(directory), source))
     }
 
     fn list_names(&self, directory: Option<&Key>) -> Result<Vec<Child>> {
         self.shared
             .open_root()
             .and_then(|root| listing::list_names(&root, directory))
-            .map_err(|source| self.shared.error("list", name_of(directory), source))
+            .map_err(|source| self.shared.error("list", Key::name_of(directory), source))
     }
 
     fn remove(&self, key: &Key) -> Result<bool> {
@@ -244,10 +244,6 @@ impl Storage for LocalStorage {
         };
         free().map_err(|source| self.shared.error("look at", "the free space", source))
     }
-}
-
-fn name_of(directory: Option<&Key>) -> &str {
-    directory.map_or("the directory", Key::as_str)
 }
 
 /// A reader whose errors name its object.

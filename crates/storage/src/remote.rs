@@ -144,10 +144,6 @@ impl<R: Remote> RemoteStorage<R> {
         Self { shared: Arc::new(Shared { remote, options }) }
     }
 
-    fn named(&self, directory: Option<&Key>) -> String {
-        directory.map_or_else(|| "the repository".to_owned(), Key::to_string)
-    }
-
     /// All pages of a listing.
     fn pages(&self, directory: Option<&Key>, depth: Depth) -> Result<Vec<Page>> {
         let mut pages: Vec<Page> = Vec::new();
@@ -156,7 +152,7 @@ impl<R: Remote> RemoteStorage<R> {
             if from.is_none() && !pages.is_empty() {
                 return Ok(pages);
             }
-            let page = self.shared.attempt("list", &self.named(directory), || {
+            let page = self.shared.attempt("list", Key::name_of(directory), || {
                 self.shared.remote.list(directory, depth, from)
             })?;
             pages.push(page);

@@ -231,13 +231,13 @@ impl Storage for SftpStorage {
     }
 
     fn list(&self, directory: Option<&Key>) -> Result<Vec<Entry>> {
-        self.idempotent("list", name_of(directory), |connection| {
+        self.idempotent("list", Key::name_of(directory), |connection| {
             listing::list(&self.shared, connection, directory)
         })
     }
 
     fn list_names(&self, directory: Option<&Key>) -> Result<Vec<Child>> {
-        self.idempotent("list", name_of(directory), |connection| {
+        self.idempotent("list", Key::name_of(directory), |connection| {
             listing::list_names(&self.shared, connection, directory)
         })
     }
@@ -260,8 +260,4 @@ impl Storage for SftpStorage {
             }
         })
     }
-}
-
-fn name_of(directory: Option<&Key>) -> &str {
-    directory.map_or("the directory", Key::as_str)
 }
