@@ -47,7 +47,7 @@ use std::time::Duration;
 use rustix::fs::{AtFlags, OFlags};
 use rustix::io::Errno;
 
-use crate::{Child, Entry, Error, Key, Result, Storage, Upload};
+use crate::{Child, CreateNew, Entry, Error, Key, Result, Storage, Upload};
 
 /// Objects in a local directory: directories 0700, files 0600.
 #[derive(Clone, Debug)]
@@ -165,6 +165,10 @@ fn make_durable_path(path: &Path) -> io::Result<()> {
 impl Storage for LocalStorage {
     fn location(&self) -> String {
         self.shared.location()
+    }
+
+    fn create_new(&self) -> CreateNew {
+        CreateNew::Refused
     }
 
     /// It refuses by itself.

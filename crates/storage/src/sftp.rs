@@ -41,7 +41,7 @@
 //! Times are whole seconds in version 3, rounded down.
 //!
 //! A process that is killed leaves its file in `tmp/`, where no listing looks.
-//! [`SftpStorage::sweep`] removes it by its age, since SFTP has no locks.
+//! [`Storage::sweep`] removes it by its age, since SFTP has no locks.
 //!
 //! Memory is bounded by the 2 MiB that each reader and each upload have in flight and the 256 KiB of
 //! a packet. A listing takes as much as the server has names.
@@ -82,7 +82,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::{Child, Entry, Error, Key, Result, Stale, Storage, Upload};
+use crate::{Child, CreateNew, Entry, Error, Key, Result, Stale, Storage, Upload};
 use connection::Connection;
 use failure::Failure;
 use request::Request;
@@ -155,24 +155,7 @@ impl SftpStorage {
         })
     }
 
-    /// Bytes that are free for this user; `None` if the server cannot tell.
-    pub fn free_bytes(&self) -> Result<Option<u64>> {
-        self.idempotent("ask for the free space of", "the directory", |connection| {
-            let found = space::file_system(&self.shared, connection)?;
-            Ok(found.map(|found| found.free_bytes))
-        })
-    }
-
-    /// Removes what killed processes left unfinished: files in `tmp/` that nobody wrote to for
-    /// `older_than`, by the clock of the server. Returns how many. Nothing but their age tells them
-    /// from uploads that are slow, so it should be a day.
-    pub fn sweep(&self, older_than: Duration) -> Result<u64> {
-        self.idempotent("sweep", crate::key::TEMPORARY, |connection| {
-            sweep::sweep(&self.shared, connection, older_than)
-        })
-    }
-
-    /// What [`SftpStorage::sweep`] would remove.
+    /// What a sweep would remove.
     pub fn stale(&self, older_than: Duration) -> Result<Stale> {
         self.idempotent("look through", crate::key::TEMPORARY, |connection| {
             sweep::stale(&self.shared, connection, older_than)
@@ -199,6 +182,10 @@ impl fmt::Debug for SftpStorage {
 impl Storage for SftpStorage {
     fn location(&self) -> String {
         self.shared.location()
+    }
+
+    fn create_new(&self) -> CreateNew {
+        CreateNew::Refused
     }
 
     /// It refuses by itself.
@@ -258,6 +245,23 @@ impl Storage for SftpStorage {
                 Err(failure) if failure.is_missing() => Ok(false),
                 Err(failure) => Err(space::explain(&self.shared, connection, failure)),
             }
+        })
+    }
+
+    /// Removes what killed processes left unfinished: files in `tmp/` that nobody wrote to for
+    /// `older_than`, by the clock of the server. Returns how many. Nothing but their age tells them
+    /// from uploads that are slow, so it should be a day.
+    fn sweep(&self, older_than: Duration) -> Result<u64> {
+        self.idempotent("sweep", crate::key::TEMPORARY, |connection| {
+            sweep::sweep(&self.shared, connection, older_than)
+        })
+    }
+
+    /// Bytes that are free for this user; `None` if the server cannot tell.
+    fn free_bytes(&self) -> Result<Option<u64>> {
+        self.idempotent("ask for the free space of", "the directory", |connection| {
+            let found = space::file_system(&self.shared, connection)?;
+            Ok(found.map(|found| found.free_bytes))
         })
     }
 }

@@ -4,11 +4,11 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
-use std::sync::Barrier;
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use lifeboat_storage::{Error, SftpAddress, SftpStorage, Stale, Storage};
+use lifeboat_storage::{Error, RemoteOptions, SftpAddress, SftpStorage, Stale, Storage, tended};
 
 use crate::directory::{self, mode};
 use crate::server::{Sshd, have, key};
@@ -149,7 +149,9 @@ fn a_sweep_takes_what_is_old() {
     let old = SystemTime::now() - day - Duration::from_secs(60);
     fs::File::options().append(true).open(&left).unwrap().set_modified(old).unwrap();
     assert_eq!(storage.stale(day).unwrap(), Stale { files: 1, bytes: 4 });
-    assert_eq!(storage.sweep(day).unwrap(), 1);
+    // As whoever opens a repository has it.
+    let tended = tended(Arc::new(storage.clone()), &RemoteOptions::default());
+    assert_eq!(tended.sweep(day).unwrap(), 1);
     assert!(!left.exists());
     upload.publish(&key("object")).unwrap();
     assert_eq!(storage.stat(&key("object")).unwrap().unwrap().size, 19);

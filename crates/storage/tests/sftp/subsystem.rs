@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use lifeboat_storage::conformance::{self, Promises, Times};
-use lifeboat_storage::{SftpAddress, SftpOptions, SftpStorage, Storage};
+use lifeboat_storage::{RemoteOptions, SftpAddress, SftpOptions, SftpStorage, Storage, tended};
 
 use crate::server::{Sshd, have};
 
@@ -79,5 +79,6 @@ fn capabilities_of_openssh() {
     let Some((_directory, storage)) = create() else { return };
     let found = storage.capabilities().unwrap();
     assert!(found.fsync && found.hard_links && found.free_space, "{found:?}");
-    assert!(storage.free_bytes().unwrap().unwrap() > 0);
+    let tended = tended(Arc::new(storage), &RemoteOptions::default());
+    assert!(tended.free_bytes().unwrap().unwrap() > 0);
 }
