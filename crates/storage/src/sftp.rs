@@ -79,7 +79,6 @@ use std::fmt;
 use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::{Child, CreateNew, Entry, Error, Key, Result, Stale, Storage, Upload};
@@ -146,10 +145,9 @@ impl SftpStorage {
     /// What the server can do.
     pub fn capabilities(&self) -> Result<SftpCapabilities> {
         self.idempotent("ask for the capabilities of", "the server", |connection| {
-            let refuses_links = connection.refuses_links.load(Ordering::Relaxed);
             Ok(SftpCapabilities {
                 fsync: connection.features.fsync,
-                hard_links: connection.features.hard_links && !refuses_links,
+                hard_links: connection.makes_links(),
                 free_space: connection.features.file_system,
             })
         })
@@ -184,8 +182,12 @@ impl Storage for SftpStorage {
         self.shared.location()
     }
 
+    /// By hard links, as far as is known: without a connection, nothing is.
     fn create_new(&self) -> CreateNew {
-        CreateNew::Refused
+        match self.shared.current() {
+            Some(connection) if connection.makes_links() => CreateNew::Refused,
+            _ => CreateNew::Checked,
+        }
     }
 
     /// It refuses by itself.
