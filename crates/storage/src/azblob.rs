@@ -22,6 +22,7 @@ use self::account::Account;
 use self::client::Client;
 use self::refusal::Refusal;
 use crate::http::{Body, Call, Http, Response, is_nothing, nothing, opened, parse_http_date};
+use crate::random::random_hex_for;
 use crate::remote::{Attempt, Depth, Opened, Page, Remote, RemoteStorage, pieces, send_pieces};
 use crate::times::{parse_rfc3339, rfc3339};
 use crate::{
@@ -159,10 +160,7 @@ impl Azblob {
     ) -> Attempt<bool> {
         let ranges = pieces(content.size(), self.block_bytes, MAX_BLOCKS);
         // Blocks of several writers lie together until one of them makes an object of its own.
-        let mut writer = [0; 8];
-        getrandom::fill(&mut writer)
-            .map_err(|_| Failure::new(Cause::Local, "there is no randomness"))?;
-        let writer = crate::hash::hex(&writer);
+        let writer = random_hex_for::<8>("name for an upload")?;
         let ids: Vec<String> = (0..ranges.len())
             .map(|at| BASE64_STANDARD.encode(format!("{writer}-{at:05}")))
             .collect();

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::file::{self, DriveFile};
 use super::{Drive, client, expect_success, refusal};
 use crate::http::{Body, Request, Response};
+use crate::random::random_hex_for;
 use crate::remote::Attempt;
 use crate::{Cause, Content, Failure, Key, Patience};
 
@@ -111,11 +112,7 @@ fn describe(key: &Key, folder: &str, modified: Option<SystemTime>) -> Value {
 
 /// What does not occur in the content, which nobody knows beforehand: 128 random bits.
 fn boundary() -> Attempt<String> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|error| {
-        Failure::new(Cause::Local, format!("no random boundary for an upload: {error}"))
-    })?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+    random_hex_for::<16>("boundary for an upload")
 }
 
 fn unreadable(error: &io::Error) -> Failure {

@@ -5,9 +5,6 @@ use std::ops::Range;
 use super::ranged::range_header;
 use super::{Body, Request};
 
-/// A body from here on is only sent after the store has agreed to take it.
-const EXPECT_FROM: u64 = 1 << 20;
-
 /// A request to a bucket or a container, before it has an address and shows who it is from.
 pub(crate) struct Call<'a> {
     pub(crate) method: &'static str,
@@ -65,7 +62,7 @@ impl<'a> Call<'a> {
 
     /// The request at an address, without its headers. What is redirected was signed for another address.
     pub(crate) fn request(&self, url: String) -> Request<'a> {
-        let request = Request::new(self.method, url).without_redirects().body(self.body.clone());
-        if self.body.length() >= EXPECT_FROM { request.expect_continue() } else { request }
+        let request = Request::new(self.method, url).without_redirects();
+        request.body(self.body.clone()).expect_if_large()
     }
 }

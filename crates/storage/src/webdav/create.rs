@@ -5,11 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::{WebDav, refused};
 use crate::http::Body;
 use crate::key::TEMPORARY;
+use crate::random::random_hex_for;
 use crate::remote::Attempt;
 use crate::{Cause, Content, Failure, Key};
-
-/// From this size on a server is given the chance to refuse before all is sent.
-const LARGE: u64 = 1 << 20;
 
 pub(super) fn create(
     dav: &WebDav,
@@ -32,11 +30,7 @@ pub(super) fn create(
 
 /// A name that nobody else gives; [`is_temporary`] knows it again.
 fn random_name() -> Attempt<String> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|error| {
-        Failure::new(Cause::Local, format!("no random name for an upload: {error}"))
-    })?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+    random_hex_for::<16>("name for an upload")
 }
 
 /// Whether a file in `tmp/` is one of ours.
@@ -53,10 +47,8 @@ fn put(
     let mut request = dav
         .request("PUT", url.to_owned())
         .header("content-type", "application/octet-stream")
-        .body(Body::Content(content, 0..content.size()));
-    if content.size() >= LARGE {
-        request = request.expect_continue();
-    }
+        .body(Body::Content(content, 0..content.size()))
+        .expect_if_large();
     let since = modified.and_then(|modified| modified.duration_since(UNIX_EPOCH).ok());
     if let Some(since) = since {
         request = request.header("x-oc-mtime", since.as_secs().to_string());
