@@ -23,10 +23,12 @@ use self::client::Client;
 use self::refusal::Refusal;
 use crate::http::{Body, Call, Http, Response, is_nothing, nothing, opened, parse_http_date};
 use crate::random::random_hex_for;
-use crate::remote::{Attempt, Depth, Opened, Page, Remote, RemoteStorage, pieces, send_pieces};
+use crate::remote::{
+    Attempt, Depth, NewObject, Opened, Page, Remote, RemoteStorage, pieces, send_pieces,
+};
 use crate::times::{parse_rfc3339, rfc3339};
 use crate::{
-    BucketAddress, Cause, Content, CreateNew, Entry, Environment, Error, Failure, HttpOptions, Key,
+    BucketAddress, Cause, CreateNew, Entry, Environment, Error, Failure, HttpOptions, Key,
     Patience, RemoteOptions, Result, Storage, xml,
 };
 
@@ -151,13 +153,9 @@ impl Azblob {
         }
     }
 
-    fn create_of_blocks(
-        &self,
-        name: &str,
-        content: &dyn Content,
-        modified: Option<SystemTime>,
-        patience: &Patience,
-    ) -> Attempt<bool> {
+    fn create_of_blocks(&self, object: &NewObject<'_>, patience: &Patience) -> Attempt<bool> {
+        let NewObject { key, content, modified } = *object;
+        let name = &*self.name(key);
         let ranges = pieces(content.size(), self.block_bytes, MAX_BLOCKS);
         // Blocks of several writers lie together until one of them makes an object of its own.
         let writer = random_hex_for::<8>("name for an upload")?;
@@ -197,16 +195,11 @@ impl Remote for Azblob {
         CreateNew::Refused
     }
 
-    fn create(
-        &self,
-        key: &Key,
-        content: &dyn Content,
-        modified: Option<SystemTime>,
-        patience: &Patience,
-    ) -> Attempt<bool> {
+    fn create(&self, object: &NewObject<'_>, patience: &Patience) -> Attempt<bool> {
+        let NewObject { key, content, modified } = *object;
         let name = self.name(key);
         if content.size() > self.block_bytes {
-            return self.create_of_blocks(&name, content, modified, patience);
+            return self.create_of_blocks(object, patience);
         }
         let call = Call::new("PUT", &name)
             .header("x-ms-blob-type", "BlockBlob")

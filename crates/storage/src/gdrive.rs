@@ -60,8 +60,8 @@ use self::client::{Client, expect_success};
 use self::file::DriveFile;
 use self::folders::Folders;
 use crate::http::Request;
-use crate::remote::{Attempt, Depth, Opened, Page, Remote, RemoteStorage};
-use crate::{Cause, Content, CreateNew, Entry, Error, Failure, Key, Patience, Result, Storage};
+use crate::remote::{Attempt, Depth, NewObject, Opened, Page, Remote, RemoteStorage};
+use crate::{Cause, CreateNew, Entry, Error, Failure, Key, Patience, Result, Storage};
 
 /// As many files are remembered, to be read without being looked for.
 const REMEMBERED: usize = 10_000;
@@ -239,14 +239,8 @@ impl Remote for Shared {
         CreateNew::Checked
     }
 
-    fn create(
-        &self,
-        key: &Key,
-        content: &dyn Content,
-        modified: Option<SystemTime>,
-        patience: &Patience,
-    ) -> Attempt<bool> {
-        self.0.create(key, content, modified, patience)
+    fn create(&self, object: &NewObject<'_>, patience: &Patience) -> Attempt<bool> {
+        self.0.create(object, patience)
     }
 
     fn open(&self, key: &Key, range: Range<u64>, version: Option<&str>) -> Attempt<Option<Opened>> {

@@ -57,6 +57,15 @@ pub(crate) enum Depth {
     Children,
 }
 
+/// An object that is to be created.
+#[derive(Clone, Copy)]
+pub(crate) struct NewObject<'a> {
+    pub(crate) key: &'a Key,
+    pub(crate) content: &'a dyn Content,
+    /// The time that it is given; else that of its creation.
+    pub(crate) modified: Option<SystemTime>,
+}
+
 /// An object that was opened.
 pub(crate) struct Opened {
     /// Its bytes, of the range that was asked for.
@@ -81,13 +90,7 @@ pub(crate) trait Remote: Send + Sync + Debug + 'static {
     /// Creates an object; `false` if its key is taken. Where the store does not refuse that, this looks
     /// first ([`CreateNew::Checked`]). A large content may be sent in pieces, several at once; a piece that
     /// failed is for this to send again (`patience`), so that the others need not be.
-    fn create(
-        &self,
-        key: &Key,
-        content: &dyn Content,
-        modified: Option<SystemTime>,
-        patience: &Patience,
-    ) -> Attempt<bool>;
+    fn create(&self, object: &NewObject<'_>, patience: &Patience) -> Attempt<bool>;
 
     /// Opens an object to read `range` of it, cut to its end; `None` if there is none. With a version, an object
     /// that is another one now is `None` too.
@@ -177,13 +180,10 @@ impl<R: Remote> Shared<R> {
         Error::Storage { operation, object, location, source: failure.into() }
     }
 
-    fn create(
-        self: &Arc<Self>,
-        key: &Key,
-        content: &dyn Content,
-        modified: Option<SystemTime>,
-    ) -> Result<()> {
+    fn create(self: &Arc<Self>, object: NewObject<'_>) -> Result<()> {
+        let NewObject { key, content, .. } = object;
         let limited = LimitedContent::new(content, &self.options.bandwidth);
+        let object = NewObject { content: &limited, ..object };
         let patience = &self.options.patience;
         let mut unanswered = false;
         let created = self.attempt("publish", key.as_str(), || {
@@ -191,7 +191,7 @@ impl<R: Remote> Shared<R> {
             if unanswered && self.remote.stat(key)?.is_some() {
                 return Ok(false);
             }
-            let created = self.remote.create(key, &limited, modified, patience);
+            let created = self.remote.create(&object, patience);
             unanswered |= created.as_ref().is_err_and(Failure::may_have_come_through);
             created
         })?;
@@ -313,7 +313,7 @@ impl<R: Remote> Storage for RemoteStorage<R> {
         content: &dyn Content,
         modified: Option<SystemTime>,
     ) -> Result<()> {
-        self.shared.create(key, content, modified)
+        self.shared.create(NewObject { key, content, modified })
     }
 
     fn sweep(&self, older_than: Duration) -> Result<u64> {

@@ -36,9 +36,9 @@ pub(crate) use self::client::Authority;
 use self::client::Client;
 use self::dates::Dates;
 use crate::http::{Call, Response, parse_http_date};
-use crate::remote::{Attempt, Depth, Opened, Page, Remote};
+use crate::remote::{Attempt, Depth, NewObject, Opened, Page, Remote};
 use crate::times::parse_rfc3339;
-use crate::{Cause, Content, CreateNew, Entry, Failure, Key, Patience, xml};
+use crate::{Cause, CreateNew, Entry, Failure, Key, Patience, xml};
 
 pub(crate) use self::dialect::Dialect;
 pub use self::endpoint::Addressing;
@@ -120,14 +120,8 @@ impl Remote for S3 {
         true
     }
 
-    fn create(
-        &self,
-        key: &Key,
-        content: &dyn Content,
-        modified: Option<SystemTime>,
-        patience: &Patience,
-    ) -> Attempt<bool> {
-        self.create_object(&self.name(key), content, modified, patience)
+    fn create(&self, object: &NewObject<'_>, patience: &Patience) -> Attempt<bool> {
+        self.create_object(object, patience)
     }
 
     fn open(&self, key: &Key, range: Range<u64>, version: Option<&str>) -> Attempt<Option<Opened>> {

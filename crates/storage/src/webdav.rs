@@ -41,7 +41,7 @@ mod read;
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 pub use self::options::WebDavOptions;
 
@@ -49,11 +49,9 @@ use self::address::Address;
 use self::collections::Collections;
 use self::multistatus::Resource;
 use crate::http::{Body, Http, Request, Response};
-use crate::remote::{Attempt, Depth, Opened, Page, Remote, RemoteStorage};
+use crate::remote::{Attempt, Depth, NewObject, Opened, Page, Remote, RemoteStorage};
 use crate::secrecy::{ExposeSecret, SecretString};
-use crate::{
-    Cause, Content, CreateNew, Entry, Environment, Error, Failure, Key, Patience, Result, Storage,
-};
+use crate::{Cause, CreateNew, Entry, Environment, Error, Failure, Key, Patience, Result, Storage};
 
 /// What is asked for of each file and collection.
 const PROPERTIES: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\
@@ -198,14 +196,8 @@ impl Remote for WebDav {
         CreateNew::Checked
     }
 
-    fn create(
-        &self,
-        key: &Key,
-        content: &dyn Content,
-        modified: Option<SystemTime>,
-        _: &Patience,
-    ) -> Attempt<bool> {
-        create::create(self, key, content, modified)
+    fn create(&self, object: &NewObject<'_>, _: &Patience) -> Attempt<bool> {
+        create::create(self, object)
     }
 
     fn open(&self, key: &Key, range: Range<u64>, version: Option<&str>) -> Attempt<Option<Opened>> {

@@ -7,19 +7,19 @@ use super::S3;
 use super::TIMESTAMP;
 use super::refusal::Refusal;
 use crate::http::{Body, Call, Response};
-use crate::remote::Attempt;
+use crate::remote::{Attempt, NewObject};
 use crate::times::{in_days, rfc3339};
-use crate::{Cause, Content, Failure, Patience};
+use crate::{Cause, Failure, Patience};
 
 impl S3 {
     /// `false` if its name is taken.
     pub(super) fn create_object(
         &self,
-        name: &str,
-        content: &dyn Content,
-        modified: Option<SystemTime>,
+        object: &NewObject<'_>,
         patience: &Patience,
     ) -> Attempt<bool> {
+        let NewObject { key, content, modified } = *object;
+        let name = &*self.name(key);
         if self.only_looks() && self.is_taken(name)? {
             return Ok(false);
         }

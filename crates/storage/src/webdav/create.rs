@@ -1,27 +1,23 @@
 //! Publishes an object. The order of the steps is argued for in the module above.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use super::{WebDav, refused};
 use crate::http::Body;
 use crate::key::TEMPORARY;
 use crate::random::random_hex_for;
-use crate::remote::Attempt;
-use crate::{Cause, Content, Failure, Key};
+use crate::remote::{Attempt, NewObject};
+use crate::{Cause, Failure, Key};
 
-pub(super) fn create(
-    dav: &WebDav,
-    key: &Key,
-    content: &dyn Content,
-    modified: Option<SystemTime>,
-) -> Attempt<bool> {
+pub(super) fn create(dav: &WebDav, object: &NewObject<'_>) -> Attempt<bool> {
+    let key = object.key;
     if dav.file(key)?.is_some() {
         return Ok(false);
     }
     dav.make_collection(TEMPORARY)?;
     dav.make_collection(key.parent().as_ref().map_or("", Key::as_str))?;
     let temporary = dav.address.file(&format!("{TEMPORARY}/{}", random_name()?));
-    let moved = put(dav, &temporary, content, modified).and_then(|()| place(dav, &temporary, key));
+    let moved = put(dav, &temporary, object).and_then(|()| place(dav, &temporary, key));
     if !matches!(moved, Ok(true)) {
         discard(dav, &temporary, &moved);
     }
@@ -38,12 +34,8 @@ pub(super) fn is_temporary(name: &str) -> bool {
     name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn put(
-    dav: &WebDav,
-    url: &str,
-    content: &dyn Content,
-    modified: Option<SystemTime>,
-) -> Attempt<()> {
+fn put(dav: &WebDav, url: &str, object: &NewObject<'_>) -> Attempt<()> {
+    let NewObject { content, modified, .. } = *object;
     let mut request = dav
         .request("PUT", url.to_owned())
         .header("content-type", "application/octet-stream")
