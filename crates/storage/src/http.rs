@@ -32,7 +32,7 @@ pub(crate) use self::call::Call;
 use self::content_body::ContentBody;
 pub(crate) use self::date::{http_date, parse_http_date};
 pub use self::options::HttpOptions;
-pub(crate) use self::ranged::{is_nothing, nothing, opened};
+pub(crate) use self::ranged::{first_byte, is_nothing, nothing, opened, range_header, skip};
 pub(crate) use self::request::{Body, Request};
 pub(crate) use self::response::Response;
 pub(crate) use self::status::of_status;

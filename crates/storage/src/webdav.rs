@@ -17,7 +17,6 @@
 //! A listing asks for each collection by itself (`Depth: 1`): many servers refuse `Depth: infinity`, and some
 //! answer it from memory that runs out. Times are whole seconds; a given time is sent as `X-OC-Mtime`,
 //! which Nextcloud, ownCloud and newer versions of rclone obey and others ignore.
-
 //!
 //! Requests of each operation, once its collections are known:
 //!
