@@ -114,8 +114,9 @@ api_bind_addr = "127.0.0.1:{admin}"
 class Host:
     """A machine with a database, and what it runs."""
 
-    def __init__(self, lifeboat, home, mib):
-        self.lifeboat, self.home, self.database = lifeboat, home, home / "chat.db"
+    def __init__(self, lifeboat, home, environment, mib):
+        self.lifeboat, self.home, self.environment = lifeboat, home, environment
+        self.database = home / "chat.db"
         self.connection = sqlite3.connect(self.database)
         self.connection.execute("PRAGMA journal_mode = WAL")
         self.connection.execute("CREATE TABLE message (id INTEGER PRIMARY KEY, body BLOB)")
@@ -128,10 +129,10 @@ class Host:
         self.connection.execute("UPDATE message SET body = randomblob(2000) WHERE id % 997 = 0")
         self.connection.commit()
 
-    def run(self, environment, *arguments, expected=0):
+    def run(self, *arguments, expected=0):
         began = time.monotonic()
         command = [self.lifeboat, *arguments]
-        done = subprocess.run(command, env=environment, cwd=self.home, capture_output=True, text=True)
+        done = subprocess.run(command, env=self.environment, cwd=self.home, capture_output=True, text=True)
         took = time.monotonic() - began
         last = (done.stdout.strip().splitlines() or [""])[-1]
         print(f"{took:7.1f} s  exit {done.returncode}  lifeboat {' '.join(arguments)}: {last}")
@@ -140,9 +141,10 @@ class Host:
             sys.exit(1)
         return done.stdout
 
-    def restored_is_the_same(self, environment):
+    def check_and_restore(self):
+        self.run("check", "--read-data")
         target = self.home / "restored.db"
-        self.run(environment, "restore", "chat", "--target", str(target))
+        self.run("restore", "chat", "--target", str(target))
         query = "SELECT count(*), sum(length(body)), max(hex(body)) FROM message"
         ours = self.connection.execute(query).fetchone()
         theirs = sqlite3.connect(target).execute(query).fetchone()
@@ -151,27 +153,30 @@ class Host:
             sys.exit("the restored database differs")
 
 
+def first_backup(arguments, cluster):
+    """A host that has made a backup in the cluster."""
+    home = cluster.directory / "home"
+    home.mkdir()
+    host = Host(arguments.lifeboat, home, cluster.environment(home), arguments.mib)
+    host.run("init")
+    host.run("backup", "chat.db")
+    return host
+
+
 def one_node(arguments, directory):
     print("one node")
     cluster = Cluster(arguments.garage, directory, nodes=1, copies=1)
     try:
-        home = directory / "home"
-        home.mkdir()
-        host = Host(arguments.lifeboat, home, arguments.mib)
-        environment = cluster.environment(home)
-        host.run(environment, "init")
-        host.run(environment, "backup", "chat.db")
+        host = first_backup(arguments, cluster)
         host.change()
-        host.run(environment, "backup", "chat.db")
-        host.run(environment, "backup", "chat.db")
-        host.run(environment, "check", "--read-data")
-        host.restored_is_the_same(environment)
-        host.run(environment, "forget", "--keep-last", "1")
-        host.run(environment, "prune", "--grace-hours", "0")
-        host.run(environment, "prune", "--grace-hours", "0")
-        host.run(environment, "check", "--read-data")
-        host.restored_is_the_same(environment)
-        host.run(environment, "doctor", "-q")
+        host.run("backup", "chat.db")
+        host.run("backup", "chat.db")
+        host.check_and_restore()
+        host.run("forget", "--keep-last", "1")
+        host.run("prune", "--grace-hours", "0")
+        host.run("prune", "--grace-hours", "0")
+        host.check_and_restore()
+        host.run("doctor", "-q")
     finally:
         cluster.stop()
 
@@ -180,40 +185,32 @@ def three_nodes(arguments, directory):
     print("three nodes, each object on all of them")
     cluster = Cluster(arguments.garage, directory, nodes=3, copies=3)
     try:
-        home = directory / "home"
-        home.mkdir()
-        host = Host(arguments.lifeboat, home, arguments.mib)
-        environment = cluster.environment(home)
-        host.run(environment, "init")
-        host.run(environment, "backup", "chat.db")
+        host = first_backup(arguments, cluster)
         print("node 2 is killed")
         cluster.kill(2)
         host.change()
-        host.run(environment, "backup", "chat.db")
-        host.run(environment, "check", "--read-data")
-        host.restored_is_the_same(environment)
+        host.run("backup", "chat.db")
+        host.check_and_restore()
         print("node 2 is back, node 1 is killed")
         cluster.start(2)
         cluster.wait_for(2)
         time.sleep(5)
         cluster.kill(1)
         host.change()
-        host.run(environment, "backup", "chat.db")
-        host.run(environment, "check", "--read-data")
-        host.restored_is_the_same(environment)
+        host.run("backup", "chat.db")
+        host.check_and_restore()
         print("node 2 is killed, too: there is no majority")
         cluster.kill(2)
         host.change()
-        host.run(environment, "backup", "chat.db", expected=1)
+        host.run("backup", "chat.db", expected=1)
         print("both are back")
         cluster.start(1)
         cluster.start(2)
         cluster.wait_for(1)
         cluster.wait_for(2)
         time.sleep(10)
-        host.run(environment, "backup", "chat.db")
-        host.run(environment, "check", "--read-data")
-        host.restored_is_the_same(environment)
+        host.run("backup", "chat.db")
+        host.check_and_restore()
     finally:
         cluster.stop()
 

@@ -3,37 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
+#[path = "../../files/tests/put/small_disk.rs"]
+mod small_disk;
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Database, Home, Ran, files_below, is_root, skip};
-
-/// A file system of a few MiB in memory, unmounted when dropped.
-struct SmallDisk {
-    path: PathBuf,
-}
+use common::{Database, Home, Ran, files_below};
+use small_disk::SmallDisk;
 
 impl SmallDisk {
-    /// `None` where nothing may be mounted.
-    fn mount(path: &Path, size: &str) -> Option<Self> {
-        if !is_root() {
-            skip("only root may mount");
-            return None;
-        }
-        std::fs::create_dir_all(path).unwrap();
-        let options = format!("size={size},mode=0700");
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &options, "lifeboat-test"])
-            .arg(path)
-            .output();
-        if !mount.is_ok_and(|output| output.status.success()) {
-            skip("nothing can be mounted here");
-            return None;
-        }
-        Some(Self { path: path.to_owned() })
-    }
-
     /// Takes all the room but this many KiB.
     fn fill(&self, leave: u64) {
         let stat =
@@ -47,12 +25,6 @@ impl SmallDisk {
 
     fn make_room(&self) {
         std::fs::remove_file(self.path.join("ballast")).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.path).status();
     }
 }
 

@@ -13,9 +13,9 @@ use std::fmt::Write as _;
 use std::io::{ErrorKind, Read};
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use lifeboat_storage::{Child, Entry, Error as StorageError, Key, Storage, Upload};
+use lifeboat_storage::{Child, CreateNew, Entry, Error as StorageError, Key, Storage, Upload};
 use sha2::{Digest, Sha256};
 
 use crate::document::key;
@@ -221,6 +221,14 @@ impl Storage for ReplicaStorage {
         self.inner.location()
     }
 
+    fn create_new(&self) -> CreateNew {
+        self.inner.create_new()
+    }
+
+    fn check_before_creating(&self) -> bool {
+        true
+    }
+
     fn begin(&self) -> Stored<Box<dyn Upload>> {
         Err(self.read_only("write", "an object"))
     }
@@ -270,5 +278,14 @@ impl Storage for ReplicaStorage {
 
     fn remove(&self, key: &Key) -> Stored<bool> {
         Err(self.read_only("remove", key.as_str()))
+    }
+
+    /// What is unfinished is for those who write.
+    fn sweep(&self, _: Duration) -> Stored<u64> {
+        Ok(0)
+    }
+
+    fn free_bytes(&self) -> Stored<Option<u64>> {
+        Ok(None)
     }
 }

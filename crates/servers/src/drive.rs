@@ -1,6 +1,8 @@
 //! Google Drive's API and its tokens, as far as they are used.
 
+mod authorization;
 pub mod query;
+mod uploads;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -11,14 +13,13 @@ use lifeboat_storage::{
     DriveEndpoints, DriveOptions, GoogleDrive, HttpOptions, Patience, RemoteOptions, TokenFile,
 };
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use self::query::Query;
-use crate::http::{Request, Response, Server, form};
+use self::uploads::Session;
+use crate::http::{Request, Response, Server};
 
 const FOLDER: &str = "application/vnd.google-apps.folder";
-const UNIT: usize = 256 * 1024;
 const FILE_FIELDS: [&str; 10] = [
     "id",
     "name",
@@ -42,13 +43,6 @@ pub struct Stored {
     pub modified: Option<String>,
     pub bytes: Vec<u8>,
     pub trashed: bool,
-}
-
-struct Session {
-    description: Value,
-    size: usize,
-    bytes: Vec<u8>,
-    done: Option<String>,
 }
 
 pub struct State {
@@ -341,96 +335,6 @@ impl State {
         self.added(&description, Vec::new())
     }
 
-    fn multipart(&mut self, request: &Request) -> Response {
-        if request.cut {
-            return refuse(400, "malformed");
-        }
-        let kind = request.header("content-type").unwrap();
-        let boundary = kind.strip_prefix("multipart/related; boundary=").unwrap();
-        let body = &request.body[..];
-        if body.len() > 5 << 20 {
-            return refuse(413, "uploadTooLarge");
-        }
-        let json_start = find(body, b"\r\n\r\n").unwrap() + 4;
-        let delimiter = format!("\r\n--{boundary}\r\n");
-        let json_end = json_start + find(&body[json_start..], delimiter.as_bytes()).unwrap();
-        let rest = &body[json_end + delimiter.len()..];
-        let start = find(rest, b"\r\n\r\n").unwrap() + 4;
-        let end = rest.len() - format!("\r\n--{boundary}--\r\n").len();
-        let description = serde_json::from_slice(&body[json_start..json_end]).unwrap();
-        self.added(&description, rest[start..end].to_vec())
-    }
-
-    fn begin(&mut self, request: &Request) -> Response {
-        let Ok(description) = serde_json::from_slice::<Value>(&request.body) else {
-            return refuse(400, "parseError");
-        };
-        let size = request.header("x-upload-content-length").unwrap().parse().unwrap();
-        let id = format!("session-{}", self.next);
-        self.next += 1;
-        self.sessions
-            .insert(id.clone(), Session { description, size, bytes: Vec::new(), done: None });
-        let host = request.header("host").unwrap();
-        let location =
-            format!("http://{host}/upload/drive/v3/files?uploadType=resumable&upload_id={id}");
-        Response::new(200, "").with("Location", location)
-    }
-
-    fn chunk(&mut self, request: &Request) -> Response {
-        let id = request.parameter("upload_id").unwrap().to_owned();
-        let chunks = self.sessions.get(&id).map_or(0, |session| session.bytes.len());
-        if chunks > 0 && self.forgets_sessions > 0 {
-            self.forgets_sessions -= 1;
-            self.sessions.remove(&id);
-        }
-        let takes_half = self.takes_half;
-        let Some(session) = self.sessions.get_mut(&id) else { return refuse(404, "notFound") };
-        if let Some(file) = &session.done {
-            let file = file.clone();
-            return answer_json(&self.describe(self.find(&file).unwrap()));
-        }
-        let Some(range) =
-            request.header("content-range").and_then(|range| range.strip_prefix("bytes "))
-        else {
-            return refuse(400, "badRequest");
-        };
-        let (range, size) = range.split_once('/').unwrap();
-        if size.parse() != Ok(session.size) {
-            return refuse(400, "badRequest");
-        }
-        if range != "*" {
-            let (first, last) = range.split_once('-').unwrap();
-            let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
-            let is_last = last + 1 == session.size;
-            let length: usize = request.header("content-length").unwrap().parse().unwrap();
-            let is_whole = (last + 1 - first) % UNIT == 0;
-            if first != session.bytes.len() || length != last + 1 - first || !(is_last || is_whole)
-            {
-                return refuse(400, "badRequest");
-            }
-            let taken = match request.body.len() {
-                arrived if request.cut => arrived / UNIT * UNIT,
-                arrived if takes_half && !is_last => arrived / 2 / UNIT * UNIT,
-                arrived => arrived,
-            };
-            session.bytes.extend_from_slice(&request.body[..taken]);
-        }
-        if session.bytes.len() < session.size {
-            let response = Response::new(308, "");
-            return match session.bytes.len() {
-                0 => response,
-                length => response.with("Range", format!("bytes=0-{}", length - 1)),
-            };
-        }
-        let (description, bytes) = (session.description.clone(), session.bytes.clone());
-        let response = self.added(&description, bytes);
-        if response.status == 200 {
-            let made = self.files.last().unwrap().id.clone();
-            self.sessions.get_mut(&id).unwrap().done = Some(made);
-        }
-        response
-    }
-
     fn get(&self, id: &str, request: &Request) -> Response {
         let Some(file) = self.find(id) else { return refuse(404, "notFound") };
         if request.parameter("alt") != Some("media") {
@@ -469,73 +373,4 @@ impl State {
         }
         Response::new(204, "")
     }
-
-    /// The owner's consent, given at once: sends the browser back.
-    fn authorize(&mut self, request: &Request) -> Response {
-        let parameter = |name| request.parameter(name).unwrap().to_owned();
-        assert_eq!(parameter("response_type"), "code");
-        assert_eq!(parameter("code_challenge_method"), "S256");
-        assert_eq!(parameter("access_type"), "offline");
-        assert_eq!(parameter("client_id"), "client-id");
-        let redirect = parameter("redirect_uri");
-        let code = format!("4/code-{}", self.next);
-        self.next += 1;
-        self.codes.insert(code.clone(), (parameter("code_challenge"), redirect.clone()));
-        let (state, code) = (parameter("state"), code.replace('/', "%2F"));
-        Response::new(302, "")
-            .with("Location", format!("{redirect}/?state={state}&code={code}&scope=x"))
-    }
-
-    fn token(&mut self, request: &Request) -> Response {
-        let form = form(std::str::from_utf8(&request.body).unwrap());
-        let value = |wanted: &str| {
-            form.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value.as_str())
-        };
-        let refuse = |error: &str| {
-            Response::new(
-                400,
-                json!({ "error": error, "error_description": "Bad Request" }).to_string(),
-            )
-        };
-        if (value("client_id"), value("client_secret")) != ("client-id", "client-secret") {
-            return refuse("invalid_client");
-        }
-        let mut answer = json!({ "expires_in": 3599, "token_type": "Bearer",
-            "scope": "https://www.googleapis.com/auth/drive.file" });
-        match value("grant_type") {
-            "refresh_token" if value("refresh_token") == self.refresh_token => {}
-            "authorization_code" => {
-                let Some((challenge, redirect)) = self.codes.remove(value("code")) else {
-                    return refuse("invalid_grant");
-                };
-                if challenge != base64_url(&Sha256::digest(value("code_verifier")))
-                    || redirect != value("redirect_uri")
-                {
-                    return refuse("invalid_grant");
-                }
-                answer["refresh_token"] = self.refresh_token.clone().into();
-                answer["refresh_token_expires_in"] = 604_799.into();
-            }
-            _ => return refuse("invalid_grant"),
-        }
-        self.access_token = format!("access-token-{}", self.next + 1000);
-        self.next += 1;
-        answer["access_token"] = self.access_token.clone().into();
-        answer_json(&answer)
-    }
-}
-
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
-}
-
-fn base64_url(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let bits = bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
-    let bits: Vec<u8> = bits.collect();
-    let digit = |six: &[u8]| {
-        let value = (0..6).fold(0, |sum, bit| sum << 1 | six.get(bit).copied().unwrap_or(0));
-        char::from(DIGITS[usize::from(value)])
-    };
-    bits.chunks(6).map(digit).collect()
 }

@@ -19,15 +19,16 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use self::account::Account;
-use self::client::{Call, Client};
+use self::client::Client;
 use self::refusal::Refusal;
-use crate::http::{
-    Body, Http, Response, is_nothing, nothing, opened, parse_http_date, range_header,
+use crate::http::{Body, Call, Http, Response, is_nothing, nothing, opened, parse_http_date};
+use crate::random::random_hex_for;
+use crate::remote::{
+    Attempt, Depth, NewObject, Opened, Page, Remote, RemoteStorage, pieces, send_pieces,
 };
-use crate::remote::{Attempt, Depth, Opened, Page, Remote, RemoteStorage, pieces, send_pieces};
 use crate::times::{parse_rfc3339, rfc3339};
 use crate::{
-    BucketAddress, Cause, Content, CreateNew, Entry, Environment, Error, Failure, HttpOptions, Key,
+    BucketAddress, Cause, CreateNew, Entry, Environment, Error, Failure, HttpOptions, Key,
     Patience, RemoteOptions, Result, Storage, xml,
 };
 
@@ -152,19 +153,12 @@ impl Azblob {
         }
     }
 
-    fn create_of_blocks(
-        &self,
-        name: &str,
-        content: &dyn Content,
-        modified: Option<SystemTime>,
-        patience: &Patience,
-    ) -> Attempt<bool> {
+    fn create_of_blocks(&self, object: &NewObject<'_>, patience: &Patience) -> Attempt<bool> {
+        let NewObject { key, content, modified } = *object;
+        let name = &*self.name(key);
         let ranges = pieces(content.size(), self.block_bytes, MAX_BLOCKS);
         // Blocks of several writers lie together until one of them makes an object of its own.
-        let mut writer = [0; 8];
-        getrandom::fill(&mut writer)
-            .map_err(|_| Failure::new(Cause::Local, "there is no randomness"))?;
-        let writer = crate::hash::hex(&writer);
+        let writer = random_hex_for::<8>("name for an upload")?;
         let ids: Vec<String> = (0..ranges.len())
             .map(|at| BASE64_STANDARD.encode(format!("{writer}-{at:05}")))
             .collect();
@@ -201,16 +195,11 @@ impl Remote for Azblob {
         CreateNew::Refused
     }
 
-    fn create(
-        &self,
-        key: &Key,
-        content: &dyn Content,
-        modified: Option<SystemTime>,
-        patience: &Patience,
-    ) -> Attempt<bool> {
+    fn create(&self, object: &NewObject<'_>, patience: &Patience) -> Attempt<bool> {
+        let NewObject { key, content, modified } = *object;
         let name = self.name(key);
         if content.size() > self.block_bytes {
-            return self.create_of_blocks(&name, content, modified, patience);
+            return self.create_of_blocks(object, patience);
         }
         let call = Call::new("PUT", &name)
             .header("x-ms-blob-type", "BlockBlob")
@@ -227,14 +216,7 @@ impl Remote for Azblob {
             return Ok(self.head(key)?.map(|_| nothing()));
         }
         let name = self.name(key);
-        let mut call = Call::new("GET", &name);
-        if let Some(range) = range_header(&range) {
-            call = call.header("range", range);
-        }
-        if let Some(version) = version {
-            call = call.header("if-match", version);
-        }
-        match self.client.send(&call)? {
+        match self.client.send(&Call::new("GET", &name).part(&range, version))? {
             Ok(response) => opened(response, &range).map(Some),
             // What begins beyond the end.
             Err(refusal) if refusal.status == 416 => Ok(Some(nothing())),
@@ -274,15 +256,11 @@ impl Remote for Azblob {
         listing::parse(&response.text(listing::MAX_BYTES)?, &self.prefix)
     }
 
-    fn remove(&self, key: &Key) -> Attempt<bool> {
+    fn remove(&self, key: &Key) -> Attempt<()> {
         match self.client.send(&Call::new("DELETE", &self.name(key)))? {
-            Ok(_) => {}
-            Err(refusal) if refusal.is_missing() => return Ok(false),
-            Err(refusal) => return Err(refusal.failure),
+            Ok(_) => Ok(()),
+            Err(refusal) if refusal.is_missing() => Ok(()),
+            Err(refusal) => Err(refusal.failure),
         }
-        if self.head(key)?.is_some() {
-            return Err(Failure::new(Cause::Unavailable, "it is still there after its removal"));
-        }
-        Ok(true)
     }
 }

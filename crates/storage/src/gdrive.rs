@@ -60,8 +60,8 @@ use self::client::{Client, expect_success};
 use self::file::DriveFile;
 use self::folders::Folders;
 use crate::http::Request;
-use crate::remote::{Attempt, Depth, Opened, Page, Remote, RemoteStorage};
-use crate::{Cause, Content, CreateNew, Entry, Error, Failure, Key, Patience, Result, Storage};
+use crate::remote::{Attempt, Depth, NewObject, Opened, Page, Remote, RemoteStorage};
+use crate::{Cause, CreateNew, Entry, Error, Failure, Key, Patience, Result, Storage};
 
 /// As many files are remembered, to be read without being looked for.
 const REMEMBERED: usize = 10_000;
@@ -207,15 +207,13 @@ impl Drive {
         Ok(Some(Opened { reader: response.into_reader(), version: Some(now) }))
     }
 
-    /// Deletes a file for good; `false` if it is not there.
-    fn delete(&self, id: &str) -> Attempt<bool> {
+    /// Deletes a file for good, if it is there.
+    fn delete(&self, id: &str) -> Attempt<()> {
         let request = Request::new("DELETE", self.client.file(id, None));
-        let response = self.client.send(&request)?;
-        if response.status() == 404 {
-            return Ok(false);
+        match self.client.send(&request)? {
+            response if response.status() == 404 => Ok(()),
+            response => expect_success(response).map(drop),
         }
-        expect_success(response)?;
-        Ok(true)
     }
 
     fn link(&self) -> Attempt<Option<String>> {
@@ -241,14 +239,8 @@ impl Remote for Shared {
         CreateNew::Checked
     }
 
-    fn create(
-        &self,
-        key: &Key,
-        content: &dyn Content,
-        modified: Option<SystemTime>,
-        patience: &Patience,
-    ) -> Attempt<bool> {
-        self.0.create(key, content, modified, patience)
+    fn create(&self, object: &NewObject<'_>, patience: &Patience) -> Attempt<bool> {
+        self.0.create(object, patience)
     }
 
     fn open(&self, key: &Key, range: Range<u64>, version: Option<&str>) -> Attempt<Option<Opened>> {
@@ -275,21 +267,9 @@ impl Remote for Shared {
         self.0.page(directory, depth, from)
     }
 
-    fn remove(&self, key: &Key) -> Attempt<bool> {
+    fn remove(&self, key: &Key) -> Attempt<()> {
         // The one that stands goes last: without it, another of the same name would take its place.
-        let mut removed = false;
-        for file in self.0.files(key)?.iter().rev() {
-            removed |= self.0.delete(&file.id)?;
-            let request = Request::new("GET", self.0.client.file(&file.id, Some("id")));
-            let response = self.0.client.send(&request)?;
-            if response.status() != 404 {
-                expect_success(response)?;
-                let message = "Drive says that it is deleted, and still has it";
-                return Err(Failure::new(Cause::Protocol, message));
-            }
-        }
-        self.0.seen().remove(key);
-        Ok(removed)
+        self.0.files(key)?.iter().rev().try_for_each(|file| self.0.delete(&file.id))
     }
 
     fn free_bytes(&self) -> Attempt<Option<u64>> {

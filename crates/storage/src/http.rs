@@ -4,6 +4,7 @@
 //! one comes as a [`Failure`], in the body of a response too. Nothing that is secret is in it: no query of
 //! an address, no header that was marked.
 
+mod call;
 mod certificates;
 mod content_body;
 mod date;
@@ -13,6 +14,7 @@ mod ranged;
 mod redirect;
 mod request;
 mod response;
+pub(crate) mod resumable;
 mod status;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -26,10 +28,11 @@ use std::sync::Arc;
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Proxy, SendBody};
 
+pub(crate) use self::call::Call;
 use self::content_body::ContentBody;
 pub(crate) use self::date::{http_date, parse_http_date};
 pub use self::options::HttpOptions;
-pub(crate) use self::ranged::{is_nothing, nothing, opened, range_header};
+pub(crate) use self::ranged::{first_byte, is_nothing, nothing, opened, range_header, skip};
 pub(crate) use self::request::{Body, Request};
 pub(crate) use self::response::Response;
 pub(crate) use self::status::of_status;

@@ -9,13 +9,13 @@ use crate::{Error, Result};
 const MAX_BYTES: usize = 1024;
 /// The longest segment in bytes; no file system in use allows more.
 const MAX_SEGMENT_BYTES: usize = 255;
-/// The directory in which a local storage keeps unfinished objects.
+/// The directory in which storages of files keep unfinished objects.
 pub(crate) const TEMPORARY: &str = "tmp";
 
 /// The name of an object, or of a "directory" of them: segments of `[A-Za-z0-9._%-]` separated by
 /// `/`, none of them empty, `.` or `..`, at most 255 bytes each and 1,024 together.
 ///
-/// A first segment `tmp`, in whatever case, is refused: a local storage keeps unfinished objects
+/// A first segment `tmp`, in whatever case, is refused: storages of files keep unfinished objects
 /// there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(String);
@@ -47,6 +47,11 @@ impl Key {
     /// `name` below `directory`, where `None` is the top.
     pub(crate) fn below(directory: Option<&Self>, name: &str) -> Result<Self> {
         directory.map_or_else(|| name.parse(), |directory| directory.join(name))
+    }
+
+    /// What is listed, in a message; `None` is the top.
+    pub(crate) fn name_of(directory: Option<&Self>) -> &str {
+        directory.map_or("the repository", Self::as_str)
     }
 
     /// What follows `directory` and its separator, if this key is below it.

@@ -29,6 +29,7 @@ mod local;
 mod memory;
 mod passphrase;
 mod percent;
+mod random;
 mod rclone;
 mod read_ahead;
 mod refreshing;

@@ -47,7 +47,7 @@ use std::time::Duration;
 use rustix::fs::{AtFlags, OFlags};
 use rustix::io::Errno;
 
-use crate::{Child, Entry, Error, Key, Result, Storage, Upload};
+use crate::{Child, CreateNew, Entry, Error, Key, Result, Storage, Upload};
 
 /// Objects in a local directory: directories 0700, files 0600.
 #[derive(Clone, Debug)]
@@ -167,6 +167,10 @@ impl Storage for LocalStorage {
         self.shared.location()
     }
 
+    fn create_new(&self) -> CreateNew {
+        CreateNew::Refused
+    }
+
     /// It refuses by itself.
     fn check_before_creating(&self) -> bool {
         true
@@ -205,14 +209,14 @@ impl Storage for LocalStorage {
         self.shared
             .open_root()
             .and_then(|root| listing::list(&root, directory))
-            .map_err(|source| self.shared.error("list", name_of(directory), source))
+            .map_err(|source| self.shared.error("list", Key::name_of(directory), source))
     }
 
     fn list_names(&self, directory: Option<&Key>) -> Result<Vec<Child>> {
         self.shared
             .open_root()
             .and_then(|root| listing::list_names(&root, directory))
-            .map_err(|source| self.shared.error("list", name_of(directory), source))
+            .map_err(|source| self.shared.error("list", Key::name_of(directory), source))
     }
 
     fn remove(&self, key: &Key) -> Result<bool> {
@@ -244,10 +248,6 @@ impl Storage for LocalStorage {
         };
         free().map_err(|source| self.shared.error("look at", "the free space", source))
     }
-}
-
-fn name_of(directory: Option<&Key>) -> &str {
-    directory.map_or("the directory", Key::as_str)
 }
 
 /// A reader whose errors name its object.

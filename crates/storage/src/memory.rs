@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read, Write};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use crate::{Child, Entry, Error, Key, Result, Storage, Upload};
+use crate::{Child, CreateNew, Entry, Error, Key, Result, Storage, Upload};
 
 /// Objects in memory, with the contract of [`Storage`]. Clones share their objects.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +57,10 @@ impl Storage for MemoryStorage {
         LOCATION.to_owned()
     }
 
+    fn create_new(&self) -> CreateNew {
+        CreateNew::Refused
+    }
+
     /// It refuses by itself.
     fn check_before_creating(&self) -> bool {
         true
@@ -102,6 +106,14 @@ impl Storage for MemoryStorage {
 
     fn remove(&self, key: &Key) -> Result<bool> {
         Ok(self.objects().remove(key).is_some())
+    }
+
+    fn sweep(&self, _: Duration) -> Result<u64> {
+        Ok(0)
+    }
+
+    fn free_bytes(&self) -> Result<Option<u64>> {
+        Ok(None)
     }
 }
 

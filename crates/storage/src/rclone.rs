@@ -32,16 +32,14 @@ mod refusal;
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 pub use self::options::RcloneOptions;
 
 use self::child::Child;
-use crate::remote::{Attempt, Depth, Opened, Page, Remote, RemoteStorage};
+use crate::remote::{Attempt, Depth, NewObject, Opened, Page, Remote, RemoteStorage};
 use crate::webdav::WebDav;
-use crate::{
-    Cause, Content, CreateNew, Entry, Environment, Error, Failure, Key, Patience, Result, Storage,
-};
+use crate::{Cause, CreateNew, Entry, Environment, Error, Failure, Key, Patience, Result, Storage};
 
 /// Objects at `rclone:remote:path`, whose rclone is started.
 ///
@@ -166,14 +164,8 @@ impl Remote for RcloneRemote {
         CreateNew::Checked
     }
 
-    fn create(
-        &self,
-        key: &Key,
-        content: &dyn Content,
-        modified: Option<SystemTime>,
-        patience: &Patience,
-    ) -> Attempt<bool> {
-        self.ask(|dav| dav.create(key, content, modified, patience))
+    fn create(&self, object: &NewObject<'_>, patience: &Patience) -> Attempt<bool> {
+        self.ask(|dav| dav.create(object, patience))
     }
 
     fn open(&self, key: &Key, range: Range<u64>, version: Option<&str>) -> Attempt<Option<Opened>> {
@@ -188,7 +180,7 @@ impl Remote for RcloneRemote {
         self.ask(|dav| dav.list(directory, depth, from))
     }
 
-    fn remove(&self, key: &Key) -> Attempt<bool> {
+    fn remove(&self, key: &Key) -> Attempt<()> {
         self.ask(|dav| dav.remove(key))
     }
 

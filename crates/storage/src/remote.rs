@@ -9,6 +9,7 @@
 //!   says; what was refused is told at once;
 //! - an upload whose answer was lost may have come through: if its key is taken the next time, what is there
 //!   is read and compared;
+//! - what was removed is looked at once more, because some stores say so and keep it;
 //! - a reader whose connection breaks goes on where it was, if the object is still the same;
 //! - all bytes that come and go are held to a [`Bandwidth`].
 
@@ -56,6 +57,15 @@ pub(crate) enum Depth {
     Children,
 }
 
+/// An object that is to be created.
+#[derive(Clone, Copy)]
+pub(crate) struct NewObject<'a> {
+    pub(crate) key: &'a Key,
+    pub(crate) content: &'a dyn Content,
+    /// The time that it is given; else that of its creation.
+    pub(crate) modified: Option<SystemTime>,
+}
+
 /// An object that was opened.
 pub(crate) struct Opened {
     /// Its bytes, of the range that was asked for.
@@ -80,13 +90,7 @@ pub(crate) trait Remote: Send + Sync + Debug + 'static {
     /// Creates an object; `false` if its key is taken. Where the store does not refuse that, this looks
     /// first ([`CreateNew::Checked`]). A large content may be sent in pieces, several at once; a piece that
     /// failed is for this to send again (`patience`), so that the others need not be.
-    fn create(
-        &self,
-        key: &Key,
-        content: &dyn Content,
-        modified: Option<SystemTime>,
-        patience: &Patience,
-    ) -> Attempt<bool>;
+    fn create(&self, object: &NewObject<'_>, patience: &Patience) -> Attempt<bool>;
 
     /// Opens an object to read `range` of it, cut to its end; `None` if there is none. With a version, an object
     /// that is another one now is `None` too.
@@ -98,9 +102,9 @@ pub(crate) trait Remote: Send + Sync + Debug + 'static {
     /// A page of a listing, from the first or from [`Page::next`] of the one before.
     fn list(&self, directory: Option<&Key>, depth: Depth, from: Option<&str>) -> Attempt<Page>;
 
-    /// Removes an object; `false` if the store says that there was none. Stores that do not say answer `true`:
-    /// whether there was one has been looked at before.
-    fn remove(&self, key: &Key) -> Attempt<bool>;
+    /// Removes an object, if there still is one. Whether there was one is looked at before, and whether it is gone
+    /// afterwards.
+    fn remove(&self, key: &Key) -> Attempt<()>;
 
     /// See [`Storage::sweep`].
     fn sweep(&self, older_than: Duration) -> Attempt<u64> {
@@ -143,10 +147,6 @@ impl<R: Remote> RemoteStorage<R> {
         Self { shared: Arc::new(Shared { remote, options }) }
     }
 
-    fn named(&self, directory: Option<&Key>) -> String {
-        directory.map_or_else(|| "the repository".to_owned(), Key::to_string)
-    }
-
     /// All pages of a listing.
     fn pages(&self, directory: Option<&Key>, depth: Depth) -> Result<Vec<Page>> {
         let mut pages: Vec<Page> = Vec::new();
@@ -155,7 +155,7 @@ impl<R: Remote> RemoteStorage<R> {
             if from.is_none() && !pages.is_empty() {
                 return Ok(pages);
             }
-            let page = self.shared.attempt("list", &self.named(directory), || {
+            let page = self.shared.attempt("list", Key::name_of(directory), || {
                 self.shared.remote.list(directory, depth, from)
             })?;
             pages.push(page);
@@ -180,13 +180,10 @@ impl<R: Remote> Shared<R> {
         Error::Storage { operation, object, location, source: failure.into() }
     }
 
-    fn create(
-        self: &Arc<Self>,
-        key: &Key,
-        content: &dyn Content,
-        modified: Option<SystemTime>,
-    ) -> Result<()> {
+    fn create(self: &Arc<Self>, object: NewObject<'_>) -> Result<()> {
+        let NewObject { key, content, .. } = object;
         let limited = LimitedContent::new(content, &self.options.bandwidth);
+        let object = NewObject { content: &limited, ..object };
         let patience = &self.options.patience;
         let mut unanswered = false;
         let created = self.attempt("publish", key.as_str(), || {
@@ -194,7 +191,7 @@ impl<R: Remote> Shared<R> {
             if unanswered && self.remote.stat(key)?.is_some() {
                 return Ok(false);
             }
-            let created = self.remote.create(key, &limited, modified, patience);
+            let created = self.remote.create(&object, patience);
             unanswered |= created.as_ref().is_err_and(Failure::may_have_come_through);
             created
         })?;
@@ -294,12 +291,18 @@ impl<R: Remote> Storage for RemoteStorage<R> {
         let remote = &self.shared.remote;
         let mut was_there = false;
         self.shared.attempt("remove", key.as_str(), || {
-            // An attempt whose answer was lost may have removed it.
-            was_there |= remote.stat(key)?.is_some();
-            if !was_there {
-                return Ok(false);
+            // If it was there before, an attempt whose answer was lost has removed it.
+            if remote.stat(key)?.is_none() {
+                return Ok(());
             }
-            remote.remove(key).map(|_| true)
+            was_there = true;
+            remote.remove(key)?;
+            match remote.stat(key)? {
+                None => Ok(()),
+                Some(_) => {
+                    Err(Failure::new(Cause::Unavailable, "it is still there after its removal"))
+                }
+            }
         })?;
         Ok(was_there)
     }
@@ -310,7 +313,7 @@ impl<R: Remote> Storage for RemoteStorage<R> {
         content: &dyn Content,
         modified: Option<SystemTime>,
     ) -> Result<()> {
-        self.shared.create(key, content, modified)
+        self.shared.create(NewObject { key, content, modified })
     }
 
     fn sweep(&self, older_than: Duration) -> Result<u64> {

@@ -33,12 +33,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 pub(crate) use self::client::Authority;
-use self::client::{Call, Client};
+use self::client::Client;
 use self::dates::Dates;
-use crate::http::{Response, parse_http_date};
-use crate::remote::{Attempt, Depth, Opened, Page, Remote};
+use crate::http::{Call, Response, parse_http_date};
+use crate::remote::{Attempt, Depth, NewObject, Opened, Page, Remote};
 use crate::times::parse_rfc3339;
-use crate::{Cause, Content, CreateNew, Entry, Failure, Key, Patience, xml};
+use crate::{Cause, CreateNew, Entry, Failure, Key, Patience, xml};
 
 pub(crate) use self::dialect::Dialect;
 pub use self::endpoint::Addressing;
@@ -120,14 +120,8 @@ impl Remote for S3 {
         true
     }
 
-    fn create(
-        &self,
-        key: &Key,
-        content: &dyn Content,
-        modified: Option<SystemTime>,
-        patience: &Patience,
-    ) -> Attempt<bool> {
-        self.create_object(&self.name(key), content, modified, patience)
+    fn create(&self, object: &NewObject<'_>, patience: &Patience) -> Attempt<bool> {
+        self.create_object(object, patience)
     }
 
     fn open(&self, key: &Key, range: Range<u64>, version: Option<&str>) -> Attempt<Option<Opened>> {
@@ -160,23 +154,18 @@ impl Remote for S3 {
         Ok(listed.page)
     }
 
-    fn remove(&self, key: &Key) -> Attempt<bool> {
-        let name = self.name(key);
-        match self.client.send(&Call::new("DELETE", &name))? {
-            Ok(_) => {}
-            Err(refusal) if refusal.is_missing() => return Ok(false),
+    fn remove(&self, key: &Key) -> Attempt<()> {
+        match self.client.send(&Call::new("DELETE", &self.name(key)))? {
+            Ok(_) => Ok(()),
+            Err(refusal) if refusal.is_missing() => Ok(()),
             Err(mut refusal) => {
                 if refusal.failure.cause == Cause::Denied && self.is_about_a_lock(&refusal.failure)
                 {
                     refusal.failure.cause = Cause::Protected;
                 }
-                return Err(refusal.into());
+                Err(refusal.into())
             }
         }
-        if self.head(key)?.is_some() {
-            return Err(Failure::new(Cause::Unavailable, "it is still there after its removal"));
-        }
-        Ok(true)
     }
 
     fn sweep(&self, older_than: Duration) -> Attempt<u64> {

@@ -41,7 +41,7 @@
 //! Times are whole seconds in version 3, rounded down.
 //!
 //! A process that is killed leaves its file in `tmp/`, where no listing looks.
-//! [`SftpStorage::sweep`] removes it by its age, since SFTP has no locks.
+//! [`Storage::sweep`] removes it by its age, since SFTP has no locks.
 //!
 //! Memory is bounded by the 2 MiB that each reader and each upload have in flight and the 256 KiB of
 //! a packet. A listing takes as much as the server has names.
@@ -79,10 +79,9 @@ use std::fmt;
 use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::{Child, Entry, Error, Key, Result, Stale, Storage, Upload};
+use crate::{Child, CreateNew, Entry, Error, Key, Result, Stale, Storage, Upload};
 use connection::Connection;
 use failure::Failure;
 use request::Request;
@@ -146,33 +145,15 @@ impl SftpStorage {
     /// What the server can do.
     pub fn capabilities(&self) -> Result<SftpCapabilities> {
         self.idempotent("ask for the capabilities of", "the server", |connection| {
-            let refuses_links = connection.refuses_links.load(Ordering::Relaxed);
             Ok(SftpCapabilities {
                 fsync: connection.features.fsync,
-                hard_links: connection.features.hard_links && !refuses_links,
+                hard_links: connection.makes_links(),
                 free_space: connection.features.file_system,
             })
         })
     }
 
-    /// Bytes that are free for this user; `None` if the server cannot tell.
-    pub fn free_bytes(&self) -> Result<Option<u64>> {
-        self.idempotent("ask for the free space of", "the directory", |connection| {
-            let found = space::file_system(&self.shared, connection)?;
-            Ok(found.map(|found| found.free_bytes))
-        })
-    }
-
-    /// Removes what killed processes left unfinished: files in `tmp/` that nobody wrote to for
-    /// `older_than`, by the clock of the server. Returns how many. Nothing but their age tells them
-    /// from uploads that are slow, so it should be a day.
-    pub fn sweep(&self, older_than: Duration) -> Result<u64> {
-        self.idempotent("sweep", crate::key::TEMPORARY, |connection| {
-            sweep::sweep(&self.shared, connection, older_than)
-        })
-    }
-
-    /// What [`SftpStorage::sweep`] would remove.
+    /// What a sweep would remove.
     pub fn stale(&self, older_than: Duration) -> Result<Stale> {
         self.idempotent("look through", crate::key::TEMPORARY, |connection| {
             sweep::stale(&self.shared, connection, older_than)
@@ -199,6 +180,14 @@ impl fmt::Debug for SftpStorage {
 impl Storage for SftpStorage {
     fn location(&self) -> String {
         self.shared.location()
+    }
+
+    /// By hard links, as far as is known: without a connection, nothing is.
+    fn create_new(&self) -> CreateNew {
+        match self.shared.current() {
+            Some(connection) if connection.makes_links() => CreateNew::Refused,
+            _ => CreateNew::Checked,
+        }
     }
 
     /// It refuses by itself.
@@ -231,13 +220,13 @@ impl Storage for SftpStorage {
     }
 
     fn list(&self, directory: Option<&Key>) -> Result<Vec<Entry>> {
-        self.idempotent("list", name_of(directory), |connection| {
+        self.idempotent("list", Key::name_of(directory), |connection| {
             listing::list(&self.shared, connection, directory)
         })
     }
 
     fn list_names(&self, directory: Option<&Key>) -> Result<Vec<Child>> {
-        self.idempotent("list", name_of(directory), |connection| {
+        self.idempotent("list", Key::name_of(directory), |connection| {
             listing::list_names(&self.shared, connection, directory)
         })
     }
@@ -260,8 +249,21 @@ impl Storage for SftpStorage {
             }
         })
     }
-}
 
-fn name_of(directory: Option<&Key>) -> &str {
-    directory.map_or("the directory", Key::as_str)
+    /// Removes what killed processes left unfinished: files in `tmp/` that nobody wrote to for
+    /// `older_than`, by the clock of the server. Returns how many. Nothing but their age tells them
+    /// from uploads that are slow, so it should be a day.
+    fn sweep(&self, older_than: Duration) -> Result<u64> {
+        self.idempotent("sweep", crate::key::TEMPORARY, |connection| {
+            sweep::sweep(&self.shared, connection, older_than)
+        })
+    }
+
+    /// Bytes that are free for this user; `None` if the server cannot tell.
+    fn free_bytes(&self) -> Result<Option<u64>> {
+        self.idempotent("ask for the free space of", "the directory", |connection| {
+            let found = space::file_system(&self.shared, connection)?;
+            Ok(found.map(|found| found.free_bytes))
+        })
+    }
 }

@@ -51,6 +51,9 @@ impl Child {
 
 /// A place that keeps objects, each written once and never changed.
 ///
+/// Only what is right for all of them is provided: a storage in front of another one that forgot a method would answer
+/// for it otherwise.
+///
 /// Directories are a way to list: they are not made or removed by callers. `None` as a directory is
 /// the top. A key that names an object must not be used as a directory.
 ///
@@ -60,18 +63,14 @@ pub trait Storage: Send + Sync + Debug {
     fn location(&self) -> String;
 
     /// How a taken key is refused here, as far as is known beforehand.
-    fn create_new(&self) -> CreateNew {
-        CreateNew::Refused
-    }
+    fn create_new(&self) -> CreateNew;
 
     /// Begins an object. Its name is given at the end, see [`Upload::publish`].
     fn begin(&self) -> Result<Box<dyn Upload>>;
 
     /// Has this look for an object before it creates one from now on, unless a taken key is refused anyway: for a
     /// store that was found to replace what is there. `false` if that cannot be had.
-    fn check_before_creating(&self) -> bool {
-        false
-    }
+    fn check_before_creating(&self) -> bool;
 
     /// Opens an object for reading, or the bytes of it that lie within `range`: what is beyond its
     /// end is left out, so a range wholly beyond it reads as empty.
@@ -117,15 +116,10 @@ pub trait Storage: Send + Sync + Debug {
 
     /// Removes what uploads that were cut off left behind, if nobody has added to it for `older_than`;
     /// how many there were.
-    fn sweep(&self, older_than: Duration) -> Result<u64> {
-        let _ = older_than;
-        Ok(0)
-    }
+    fn sweep(&self, older_than: Duration) -> Result<u64>;
 
     /// Bytes that can still be stored; `None` where nobody can tell.
-    fn free_bytes(&self) -> Result<Option<u64>> {
-        Ok(None)
-    }
+    fn free_bytes(&self) -> Result<Option<u64>>;
 }
 
 /// An object being written. Dropped without [`Upload::publish`], it leaves nothing.

@@ -17,7 +17,6 @@
 //! A listing asks for each collection by itself (`Depth: 1`): many servers refuse `Depth: infinity`, and some
 //! answer it from memory that runs out. Times are whole seconds; a given time is sent as `X-OC-Mtime`,
 //! which Nextcloud, ownCloud and newer versions of rclone obey and others ignore.
-
 //!
 //! Requests of each operation, once its collections are known:
 //!
@@ -41,7 +40,7 @@ mod read;
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 pub use self::options::WebDavOptions;
 
@@ -49,11 +48,9 @@ use self::address::Address;
 use self::collections::Collections;
 use self::multistatus::Resource;
 use crate::http::{Body, Http, Request, Response};
-use crate::remote::{Attempt, Depth, Opened, Page, Remote, RemoteStorage};
+use crate::remote::{Attempt, Depth, NewObject, Opened, Page, Remote, RemoteStorage};
 use crate::secrecy::{ExposeSecret, SecretString};
-use crate::{
-    Cause, Content, CreateNew, Entry, Environment, Error, Failure, Key, Patience, Result, Storage,
-};
+use crate::{Cause, CreateNew, Entry, Environment, Error, Failure, Key, Patience, Result, Storage};
 
 /// What is asked for of each file and collection.
 const PROPERTIES: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\
@@ -198,14 +195,8 @@ impl Remote for WebDav {
         CreateNew::Checked
     }
 
-    fn create(
-        &self,
-        key: &Key,
-        content: &dyn Content,
-        modified: Option<SystemTime>,
-        _: &Patience,
-    ) -> Attempt<bool> {
-        create::create(self, key, content, modified)
+    fn create(&self, object: &NewObject<'_>, _: &Patience) -> Attempt<bool> {
+        create::create(self, object)
     }
 
     fn open(&self, key: &Key, range: Range<u64>, version: Option<&str>) -> Attempt<Option<Opened>> {
@@ -221,13 +212,8 @@ impl Remote for WebDav {
         listing::page(self, directory, depth, from)
     }
 
-    fn remove(&self, key: &Key) -> Attempt<bool> {
-        let removed = self.delete(self.address.file(key.as_str()))?;
-        if self.file(key)?.is_some() {
-            let message = "the server says that it is removed, and still has it";
-            return Err(Failure::new(Cause::Protocol, message));
-        }
-        Ok(removed)
+    fn remove(&self, key: &Key) -> Attempt<()> {
+        self.delete(self.address.file(key.as_str())).map(drop)
     }
 
     fn sweep(&self, older_than: Duration) -> Attempt<u64> {

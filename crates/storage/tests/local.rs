@@ -3,14 +3,17 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "shows what a process of its own said")]
 
+mod directory;
+
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use lifeboat_storage::testing::{Fault, FaultKind, Faulty};
 use lifeboat_storage::{Error, Key, LocalStorage, Stale, Storage};
+
+use directory::mode;
 
 fn key(text: &str) -> Key {
     text.parse().unwrap()
@@ -20,10 +23,6 @@ fn create() -> (tempfile::TempDir, LocalStorage) {
     let directory = tempfile::tempdir().unwrap();
     let storage = LocalStorage::create(&directory.path().join("repository")).unwrap();
     (directory, storage)
-}
-
-fn mode(path: &Path) -> u32 {
-    fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
 fn unfinished(storage: &LocalStorage) -> usize {
@@ -98,35 +97,11 @@ fn a_relative_path_is_made_absolute() {
     assert!(Path::new(&storage.location()).is_absolute());
 }
 
-/// Links out of the repository, to files and to directories, and names that are no keys.
 #[test]
 fn what_is_foreign_is_left_alone() {
     let (directory, storage) = create();
     let outside = directory.path().join("outside");
-    fs::create_dir(&outside).unwrap();
-    fs::write(outside.join("secret"), b"secret").unwrap();
-    let root = storage.path();
-    fs::create_dir(root.join("a")).unwrap();
-    symlink(&outside, root.join("a/directory")).unwrap();
-    symlink(outside.join("secret"), root.join("a/file")).unwrap();
-    symlink("nowhere", root.join("a/dangling")).unwrap();
-    fs::write(root.join("a/not a key"), b"").unwrap();
-    fs::create_dir(root.join("lost+found")).unwrap();
-    let fifo = Command::new("mkfifo").arg(root.join("a/fifo")).status();
-
-    assert_eq!(storage.list(None).unwrap(), []);
-    assert_eq!(storage.list_names(Some(&key("a"))).unwrap(), []);
-    assert_eq!(storage.list(Some(&key("a/directory"))).unwrap(), []);
-    let mut names = vec!["a/directory/secret", "a/file", "a/dangling"];
-    names.extend(fifo.is_ok_and(|status| status.success()).then_some("a/fifo"));
-    for name in names {
-        assert!(matches!(storage.read(&key(name), None), Err(Error::NotFound { .. })), "{name}");
-        assert_eq!(storage.stat(&key(name)).unwrap(), None, "{name}");
-        assert!(!storage.remove(&key(name)).unwrap(), "{name}");
-        assert!(storage.put(&key(name), b"x").is_err(), "{name}");
-    }
-    assert_eq!(fs::read(outside.join("secret")).unwrap(), b"secret");
-    assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
+    directory::what_is_foreign_is_left_alone(&storage, storage.path(), &outside);
     assert_eq!(unfinished(&storage), 0);
 }
 

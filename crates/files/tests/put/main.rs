@@ -13,6 +13,7 @@ mod mounted;
 mod overwrite;
 mod owners;
 mod round_trip;
+mod small_disk;
 mod sparse;
 mod special;
 mod tree;

@@ -2,47 +2,15 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use lifeboat_files::{Durability, Outcome, Put, PutOptions};
 
+use crate::small_disk::SmallDisk;
 use crate::tree::{
-    assert_well, directory, file, fill, fill_as, is_root, names, options, problems, put, safe,
-    scratch, skip, write,
+    assert_well, directory, file, fill, fill_as, names, options, problems, put, safe, scratch,
+    write,
 };
-
-/// A file system in memory, unmounted when dropped.
-struct SmallDisk {
-    path: PathBuf,
-}
-
-impl SmallDisk {
-    /// `None` where nothing may be mounted.
-    fn mount(path: &Path, size: &str) -> Option<Self> {
-        if !is_root() {
-            skip("only root may mount");
-            return None;
-        }
-        fs::create_dir_all(path).unwrap();
-        let options = format!("size={size},mode=0700");
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &options, "lifeboat-test"])
-            .arg(path)
-            .status();
-        if !mount.is_ok_and(|status| status.success()) {
-            skip("nothing can be mounted here");
-            return None;
-        }
-        Some(Self { path: path.to_owned() })
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.path).status();
-    }
-}
 
 #[test]
 fn a_full_disk() {

@@ -1,10 +1,10 @@
-//! `[files.NAME]`, `[command.NAME]`, `[device.NAME]`
+//! `[database.NAME]`, `[files.NAME]`, `[command.NAME]`, `[device.NAME]`
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lifeboat_repository::KeepRules;
+use lifeboat_repository::{KeepRules, Ladder};
 use serde::{Deserialize, Serialize};
 
 use super::{ByteLimit, CommandLine, HooksConfig, Interval};
@@ -13,6 +13,26 @@ use super::{ByteLimit, CommandLine, HooksConfig, Interval};
 const TIMEOUT: Duration = Duration::from_secs(60 * 60);
 /// For how long a source must be quiet before a change of it is backed up.
 const DEBOUNCE: Duration = Duration::from_secs(5);
+
+/// `[database.NAME]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DatabaseConfig {
+    /// Its file, or a `sqlite:///` URL.
+    pub path: String,
+    /// How often it is captured while it is replicated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replicate: Option<Interval>,
+    /// How long its points in time stay, in the place of `[points] ladder`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub points: Option<Ladder>,
+    /// In which backups it stays; before the rules of the repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<KeepRules>,
+    /// What is run around its part of each backup.
+    #[serde(default, skip_serializing_if = "HooksConfig::is_default")]
+    pub hooks: HooksConfig,
+}
 
 /// `[files.NAME]`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

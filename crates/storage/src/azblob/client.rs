@@ -7,14 +7,12 @@ use age::secrecy::ExposeSecret;
 use super::account::{Account, Proof};
 use super::refusal::Refusal;
 use super::signature::Signed;
-use crate::http::{Body, Http, Request, Response, http_date};
+use crate::http::{Call, Http, Response, http_date};
 use crate::percent;
 use crate::remote::Attempt;
 use crate::{Cause, Failure};
 
 const VERSION: &str = "2021-12-02";
-/// A body from here on is only sent after the store has agreed to take it.
-const EXPECT_FROM: u64 = 1 << 20;
 
 /// Sends requests to one container.
 #[derive(Debug)]
@@ -25,47 +23,6 @@ pub(super) struct Client {
     origin: String,
     /// What stands before a name: `/container`, with what the endpoint has before that.
     path: String,
-}
-
-/// A request to be made.
-pub(super) struct Call<'a> {
-    method: &'static str,
-    name: String,
-    query: Vec<(&'a str, &'a str)>,
-    headers: Vec<(String, String)>,
-    body: Body<'a>,
-}
-
-impl<'a> Call<'a> {
-    /// Of an object, or of the container (`""`).
-    pub(super) fn new(method: &'static str, name: &str) -> Self {
-        let (query, headers) = (Vec::new(), Vec::new());
-        Self { method, name: name.to_owned(), query, headers, body: Body::Nothing }
-    }
-
-    pub(super) fn query(mut self, name: &'a str, value: &'a str) -> Self {
-        self.query.push((name, value));
-        self
-    }
-
-    /// A name in lower case.
-    pub(super) fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
-        self
-    }
-
-    pub(super) fn body(mut self, body: Body<'a>) -> Self {
-        self.body = body;
-        self
-    }
-
-    fn length(&self) -> u64 {
-        match &self.body {
-            Body::Nothing => 0,
-            Body::Bytes(bytes) => bytes.len() as u64,
-            Body::Content(_, range) => range.end - range.start,
-        }
-    }
 }
 
 impl Client {
@@ -90,7 +47,7 @@ impl Client {
 
     /// Sends a request; what was refused is told apart from what failed.
     pub(super) fn send(&self, call: &Call<'_>) -> Attempt<Result<Response, Refusal>> {
-        let path = match &*call.name {
+        let path = match call.name {
             "" => self.path.clone(),
             name => format!("{}/{}", self.path, percent::encode(name, b"/")),
         };
@@ -114,7 +71,7 @@ impl Client {
             }
             Proof::Key(key) => {
                 let mut signed = headers.clone();
-                signed.push(("content-length".to_owned(), call.length().to_string()));
+                signed.push(("content-length".to_owned(), call.body.length().to_string()));
                 let account = &self.account.name;
                 let signed = Signed {
                     method: call.method,
@@ -128,11 +85,7 @@ impl Client {
         }
         let between = if query.is_empty() { "" } else { "?" };
         let url = format!("{}{path}{between}{query}", self.origin);
-        let mut request =
-            Request::new(call.method, url).without_redirects().body(call.body.clone());
-        if call.length() >= EXPECT_FROM {
-            request = request.expect_continue();
-        }
+        let mut request = call.request(url);
         if let Some(authorization) = authorization {
             request = request.secret_header("authorization", authorization);
         }

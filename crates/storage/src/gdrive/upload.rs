@@ -1,14 +1,14 @@
 //! Creates a file, and settles who created it first.
 
 use std::io::{self, Read};
-use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
 use super::file::{self, DriveFile};
 use super::{Drive, client, expect_success, refusal};
 use crate::http::{Body, Request, Response};
-use crate::remote::Attempt;
+use crate::random::random_hex_for;
+use crate::remote::{Attempt, NewObject};
 use crate::{Cause, Content, Failure, Key, Patience};
 
 /// What is larger is sent in chunks; Drive takes 5 MB in one request.
@@ -16,18 +16,13 @@ const MAX_AT_ONCE: u64 = 4 << 20;
 
 impl Drive {
     /// `false` if the key is taken.
-    pub(super) fn create(
-        &self,
-        key: &Key,
-        content: &dyn Content,
-        modified: Option<SystemTime>,
-        patience: &Patience,
-    ) -> Attempt<bool> {
+    pub(super) fn create(&self, object: &NewObject<'_>, patience: &Patience) -> Attempt<bool> {
+        let NewObject { key, content, .. } = *object;
         if !self.files(key)?.is_empty() {
             return Ok(false);
         }
         let folder = self.folders.make(&self.client, key.parent().as_ref())?;
-        let description = describe(key, &folder, modified);
+        let description = describe(object, &folder);
         let file = if content.size() <= MAX_AT_ONCE {
             self.upload_at_once(&description, content)?
         } else {
@@ -97,13 +92,13 @@ impl Drive {
     }
 }
 
-fn describe(key: &Key, folder: &str, modified: Option<SystemTime>) -> Value {
+fn describe(object: &NewObject<'_>, folder: &str) -> Value {
     let mut description = json!({
-        "name": key.file_name(),
+        "name": object.key.file_name(),
         "mimeType": "application/octet-stream",
         "parents": [folder],
     });
-    if let Some(time) = modified.and_then(file::format_time) {
+    if let Some(time) = object.modified.and_then(file::format_time) {
         description["modifiedTime"] = Value::String(time);
     }
     description
@@ -111,11 +106,7 @@ fn describe(key: &Key, folder: &str, modified: Option<SystemTime>) -> Value {
 
 /// What does not occur in the content, which nobody knows beforehand: 128 random bits.
 fn boundary() -> Attempt<String> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|error| {
-        Failure::new(Cause::Local, format!("no random boundary for an upload: {error}"))
-    })?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+    random_hex_for::<16>("boundary for an upload")
 }
 
 fn unreadable(error: &io::Error) -> Failure {

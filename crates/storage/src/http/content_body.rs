@@ -17,16 +17,16 @@ pub(super) struct ContentBody<'a> {
 impl<'a> ContentBody<'a> {
     /// `None` if the request has no body, not even an empty one.
     pub(super) fn new(request: &'a Request<'_>) -> Attempt<Option<Self>> {
-        let (reader, length): (Box<dyn Read + 'a>, u64) = match &request.body {
+        let length = request.body.length();
+        let reader: Box<dyn Read + 'a> = match &request.body {
             // With these methods its absence is told by a length of 0.
             Body::Nothing if matches!(request.method, "POST" | "PUT" | "PATCH") => {
-                (Box::new(io::empty()), 0)
+                Box::new(io::empty())
             }
             Body::Nothing => return Ok(None),
-            Body::Bytes(bytes) => (Box::new(&bytes[..]), bytes.len() as u64),
+            Body::Bytes(bytes) => Box::new(&bytes[..]),
             Body::Content(content, range) => {
-                let length = range.end.saturating_sub(range.start);
-                (content.read(range.clone()).map_err(|error| local(&error))?, length)
+                content.read(range.clone()).map_err(|error| local(&error))?
             }
         };
         Ok(Some(Self { reader, length, left: length, failure: None }))

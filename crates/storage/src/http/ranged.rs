@@ -7,7 +7,7 @@ use super::Response;
 use crate::remote::{Attempt, Opened};
 use crate::{Cause, Failure};
 
-/// No object is larger, and no server takes a larger number.
+/// No object is larger, and no server takes a larger number: those written in C or Go have it signed.
 const MAX_POSITION: u64 = i64::MAX.unsigned_abs();
 
 /// Whether no object has a byte in a range, so that it is enough to ask whether the object is there.
@@ -46,13 +46,23 @@ pub(crate) fn opened(response: Response, range: &Range<u64>) -> Attempt<Opened> 
     if skipped >= length {
         return Ok(Opened { version, ..nothing() });
     }
-    let mut reader = response.into_reader();
-    let failed = |error: io::Error| Failure::new(Cause::Interrupted, error.to_string());
-    io::copy(&mut reader.by_ref().take(skipped), &mut io::sink()).map_err(failed)?;
-    Ok(Opened { reader: Box::new(reader.take(range.end - range.start)), version })
+    let reader = skip(response, skipped)?.take(range.end - range.start);
+    Ok(Opened { reader: Box::new(reader), version })
 }
 
 /// The start of `bytes 0-9/100`.
-fn first_byte(content_range: &str) -> Option<u64> {
+pub(crate) fn first_byte(content_range: &str) -> Option<u64> {
     content_range.trim().strip_prefix("bytes")?.trim_start().split('-').next()?.parse().ok()
+}
+
+/// The rest of a body after so many bytes.
+pub(crate) fn skip(response: Response, bytes: u64) -> Attempt<Box<dyn Read + Send>> {
+    let mut reader = response.into_reader();
+    io::copy(&mut reader.by_ref().take(bytes), &mut io::sink()).map_err(|error| {
+        match error.downcast() {
+            Ok(failure) => failure,
+            Err(error) => Failure::new(Cause::Interrupted, error.to_string()),
+        }
+    })?;
+    Ok(reader)
 }

@@ -8,6 +8,9 @@ use ureq::http::{self, HeaderName, HeaderValue, Method, Uri};
 use crate::remote::Attempt;
 use crate::{Cause, Content, Failure};
 
+/// A body of so many bytes is large.
+const LARGE: u64 = 1 << 20;
+
 /// What is sent.
 #[derive(Clone)]
 pub(crate) enum Body<'a> {
@@ -17,6 +20,17 @@ pub(crate) enum Body<'a> {
     Bytes(Vec<u8>),
     /// A range of a content.
     Content(&'a dyn Content, Range<u64>),
+}
+
+impl Body<'_> {
+    /// Its bytes.
+    pub(crate) fn length(&self) -> u64 {
+        match self {
+            Self::Nothing => 0,
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Content(_, range) => range.end.saturating_sub(range.start),
+        }
+    }
 }
 
 /// A request; it can be sent again and again.
@@ -64,9 +78,9 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Gives the server a second to refuse a large body before it is sent.
-    pub(crate) fn expect_continue(self) -> Self {
-        self.header(EXPECT.as_str(), "100-continue")
+    /// Gives the server a second to refuse the body before it is sent, if that is large.
+    pub(crate) fn expect_if_large(self) -> Self {
+        if self.body.length() < LARGE { self } else { self.header(EXPECT.as_str(), "100-continue") }
     }
 
     /// Takes a redirect as an answer like others.

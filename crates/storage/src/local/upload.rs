@@ -12,6 +12,7 @@ use rustix::io::Errno;
 
 use super::{Shared, directory};
 use crate::key::TEMPORARY;
+use crate::random::random_hex;
 use crate::{Error, Key, Result, Upload};
 
 struct LocalUpload {
@@ -27,7 +28,7 @@ pub(super) fn begin(shared: &Arc<Shared>) -> Result<Box<dyn Upload>> {
     let failed = |source| shared.error("begin an upload in", TEMPORARY, source);
     let root = shared.open_root().map_err(failed)?;
     let temporary = directory::open_temporary(&root).map_err(failed)?;
-    let name = random_name().map_err(failed)?;
+    let name = random_hex::<16>().map_err(failed)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = rustix::fs::openat(&temporary, &name, flags, Mode::RUSR | Mode::WUSR)
         .map_err(|error| failed(error.into()))?;
@@ -36,12 +37,6 @@ pub(super) fn begin(shared: &Arc<Shared>) -> Result<Box<dyn Upload>> {
     let file = File::from(file);
     let shared = Arc::clone(shared);
     Ok(Box::new(LocalUpload { shared, temporary, name, file, modified: None, failed: false }))
-}
-
-fn random_name() -> io::Result<String> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random)?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 impl LocalUpload {

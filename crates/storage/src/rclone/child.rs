@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::RcloneOptions;
 use super::log::Log;
 use crate::http::{HttpOptions, one_line};
+use crate::random::random_hex_for;
 use crate::remote::Attempt;
 use crate::secrecy::{ExposeSecret, SecretString};
 use crate::{Cause, Failure, WebDavOptions};
@@ -86,7 +87,10 @@ impl Child {
 
     /// `None` if it serves at a port that it does not tell.
     fn start_at(remote: &str, options: &RcloneOptions, port: u16) -> Attempt<Option<Self>> {
-        let (user, password) = (random_text()?, random_text()?);
+        let (user, password) = (
+            random_hex_for::<32>("password for rclone")?,
+            random_hex_for::<32>("password for rclone")?,
+        );
         let mut process = command(remote, options, port)
             .env("RCLONE_USER", &user)
             .env("RCLONE_PASS", &password)
@@ -254,15 +258,6 @@ fn free_port() -> Attempt<u16> {
     bound
         .map(|address| address.port())
         .map_err(|error| Failure::new(Cause::Local, format!("no free port: {error}")))
-}
-
-/// 32 random bytes in hexadecimal.
-fn random_text() -> Attempt<String> {
-    let mut random = [0; 32];
-    getrandom::fill(&mut random).map_err(|error| {
-        Failure::new(Cause::Local, format!("no random password for rclone: {error}"))
-    })?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

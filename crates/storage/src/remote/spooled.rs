@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{Remote, Shared};
+use super::{NewObject, Remote, Shared};
 use crate::content::FileContent;
-use crate::{Content, Error, Key, Result, Upload};
+use crate::{Error, Key, Result, Upload};
 
 /// As much is kept in memory.
 const IN_MEMORY: usize = 1 << 20;
@@ -88,11 +88,15 @@ impl<R: Remote> Upload for SpooledUpload<R> {
         if self.failed {
             return Err(self.error(io::Error::other("a write to it failed before")));
         }
+        let modified = self.modified;
         match self.file.take().map(FileContent::new) {
-            None => self.shared.create(key, &self.memory.as_slice() as &dyn Content, self.modified),
+            None => {
+                let content = &self.memory.as_slice();
+                self.shared.create(NewObject { key, content, modified })
+            }
             Some(content) => {
-                let content = content.map_err(|source| self.error(source))?;
-                self.shared.create(key, &content, self.modified)
+                let content = &content.map_err(|source| self.error(source))?;
+                self.shared.create(NewObject { key, content, modified })
             }
         }
     }

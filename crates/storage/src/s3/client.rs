@@ -14,14 +14,12 @@ use super::refusal::Refusal;
 use super::signature::{Signed, Signer, amz_date, canonical_query};
 use crate::aws::Credentials;
 use crate::hash::hex;
-use crate::http::{Body, Http, Request, Response};
+use crate::http::{Body, Call, Http, Request, Response};
 use crate::percent;
 use crate::refreshing::Refreshing;
 use crate::remote::Attempt;
 use crate::{Cause, Failure};
 
-/// A body from here on is only sent after the store has agreed to take it.
-const EXPECT_FROM: u64 = 1 << 20;
 /// Stands for the hash of a body that the connection protects.
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 
@@ -42,51 +40,6 @@ pub(super) struct Client {
     pub(super) region: String,
     pub(super) dialect: Dialect,
     pub(super) authority: Authority,
-}
-
-/// A request to be made.
-pub(super) struct Call<'a> {
-    method: &'static str,
-    key: &'a str,
-    query: Vec<(&'a str, &'a str)>,
-    headers: Vec<(String, String)>,
-    body: Body<'a>,
-    checksum: bool,
-}
-
-impl<'a> Call<'a> {
-    /// Of an object, or of the bucket (`""`).
-    pub(super) fn new(method: &'static str, key: &'a str) -> Self {
-        let (query, headers) = (Vec::new(), Vec::new());
-        Self { method, key, query, headers, body: Body::Nothing, checksum: false }
-    }
-
-    pub(super) fn query(mut self, name: &'a str, value: &'a str) -> Self {
-        self.query.push((name, value));
-        self
-    }
-
-    /// A name in lower case.
-    pub(super) fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
-        self
-    }
-
-    pub(super) fn headers(mut self, headers: &[(String, String)]) -> Self {
-        self.headers.extend_from_slice(headers);
-        self
-    }
-
-    pub(super) fn body(mut self, body: Body<'a>) -> Self {
-        self.body = body;
-        self
-    }
-
-    /// With a checksum that the store keeps: it wants one for what is locked.
-    pub(super) fn checksum(mut self, wanted: bool) -> Self {
-        self.checksum = wanted;
-        self
-    }
 }
 
 impl Client {
@@ -114,7 +67,9 @@ impl Client {
         Ok(match &call.body {
             Body::Nothing => Some(Sha256::digest(b"").to_vec()),
             Body::Bytes(bytes) => Some(Sha256::digest(bytes).to_vec()),
-            Body::Content(..) if !call.checksum && (self.endpoint.is_secure() || !is_signed) => {
+            Body::Content(..)
+                if !call.has_checksum && (self.endpoint.is_secure() || !is_signed) =>
+            {
                 None
             }
             Body::Content(content, range) => {
@@ -141,10 +96,10 @@ impl Client {
         digest: Option<&[u8]>,
     ) -> Attempt<Result<Response, Refusal>> {
         let Endpoint { scheme, host, path } = &self.endpoint;
-        let path = match call.key {
+        let path = match call.name {
             "" if path.is_empty() => "/".to_owned(),
             "" => path.clone(),
-            key => format!("{path}/{}", percent::encode(key, b"/")),
+            name => format!("{path}/{}", percent::encode(name, b"/")),
         };
         let mut url = format!("{scheme}://{host}{path}");
         if !call.query.is_empty() {
@@ -152,17 +107,11 @@ impl Client {
             url.push_str(&canonical_query(&call.query));
         }
         let mut headers = call.headers.clone();
-        if let (true, Some(digest)) = (call.checksum, digest) {
+        if let (true, Some(digest)) = (call.has_checksum, digest) {
             headers.push((self.dialect.header("checksum-sha256"), BASE64_STANDARD.encode(digest)));
         }
-        let request = Request::new(call.method, url).without_redirects().body(call.body.clone());
-        let request = match &call.body {
-            Body::Content(_, range) if range.end - range.start >= EXPECT_FROM => {
-                request.expect_continue()
-            }
-            _ => request,
-        };
-        let response = self.http.send(self.authorize(request, call, &path, headers, digest)?)?;
+        let response =
+            self.http.send(self.authorize(call.request(url), call, &path, headers, digest)?)?;
         Ok(if response.is_success() { Ok(response) } else { Err(Refusal::of(response)) })
     }
 

@@ -5,22 +5,21 @@ use std::time::SystemTime;
 
 use super::S3;
 use super::TIMESTAMP;
-use super::client::Call;
 use super::refusal::Refusal;
-use crate::http::{Body, Response};
-use crate::remote::Attempt;
+use crate::http::{Body, Call, Response};
+use crate::remote::{Attempt, NewObject};
 use crate::times::{in_days, rfc3339};
-use crate::{Content, Failure, Patience};
+use crate::{Cause, Failure, Patience};
 
 impl S3 {
     /// `false` if its name is taken.
     pub(super) fn create_object(
         &self,
-        name: &str,
-        content: &dyn Content,
-        modified: Option<SystemTime>,
+        object: &NewObject<'_>,
         patience: &Patience,
     ) -> Attempt<bool> {
+        let NewObject { key, content, modified } = *object;
+        let name = &*self.name(key);
         if self.only_looks() && self.is_taken(name)? {
             return Ok(false);
         }
@@ -105,4 +104,10 @@ impl S3 {
         let key = name.strip_prefix(&self.prefix).unwrap_or(name);
         self.never_locked.iter().any(|start| key.starts_with(start))
     }
+}
+
+/// The end of an upload whose completion nobody answered, and whose name is taken since: by us, it may be. Who asked
+/// for it compares what is there.
+pub(super) fn taken_by_us_maybe() -> Failure {
+    Failure::new(Cause::Interrupted, "the answer that tells of its completion was lost")
 }

@@ -6,9 +6,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::S3;
-use super::client::Call;
+use super::create::taken_by_us_maybe;
 use super::refusal::Refusal;
-use crate::http::Body;
+use crate::http::{Body, Call};
 use crate::remote::{Attempt, pieces, send_pieces};
 use crate::{Cause, Content, Failure, Patience, xml};
 
@@ -53,14 +53,10 @@ impl S3 {
         });
         match end {
             Ok(End::Created) => Ok(true),
-            // By us, it may be: who asked for this compares what is there. If it is not ours, the upload is still
-            // there; where it is, to abort it does nothing.
+            // If it is not ours, the upload is still there; where it is, to abort it does nothing.
             Ok(End::Taken | End::Gone) if unanswered => {
                 self.abort_quietly(name, &id);
-                Err(Failure::new(
-                    Cause::Interrupted,
-                    "the answer that tells of its completion was lost",
-                ))
+                Err(taken_by_us_maybe())
             }
             Ok(End::Taken) => {
                 self.abort_quietly(name, &id);

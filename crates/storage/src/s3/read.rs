@@ -3,9 +3,8 @@
 use std::ops::Range;
 
 use super::S3;
-use super::client::Call;
 use crate::Key;
-use crate::http::{is_nothing, nothing, opened, range_header};
+use crate::http::{Call, is_nothing, nothing, opened};
 use crate::remote::{Attempt, Opened};
 
 impl S3 {
@@ -19,14 +18,7 @@ impl S3 {
             return Ok(self.head(key)?.map(|_| nothing()));
         }
         let name = self.name(key);
-        let mut call = Call::new("GET", &name);
-        if let Some(range) = range_header(range) {
-            call = call.header("range", range);
-        }
-        if let Some(version) = version {
-            call = call.header("if-match", version);
-        }
-        match self.client.send(&call)? {
+        match self.client.send(&Call::new("GET", &name).part(range, version))? {
             Ok(response) => opened(response, range).map(Some),
             // What begins beyond the end.
             Err(refusal) if refusal.status == 416 => Ok(Some(nothing())),

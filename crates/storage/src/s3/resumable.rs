@@ -2,16 +2,12 @@
 //! can be asked for an object that is new.
 
 use super::S3;
-use super::client::Call;
+use super::create::taken_by_us_maybe;
 use super::refusal::Refusal;
-use crate::http::{Body, Request, Response};
+use crate::http::resumable::{self, INCOMPLETE, UNIT};
+use crate::http::{Call, Request};
 use crate::remote::Attempt;
 use crate::{Cause, Content, Failure, Patience, xml};
-
-/// Pieces are multiples of this.
-const UNIT: u64 = 256 * 1024;
-/// Says that a session waits for more.
-const INCOMPLETE: u16 = 308;
 
 /// How far a session is.
 #[derive(Clone, Copy)]
@@ -45,13 +41,7 @@ impl S3 {
             match self.send_next(&session, content, at, patience, &mut unanswered) {
                 Ok(Progress::At(more)) => at = more,
                 Ok(Progress::Created) => return Ok(true),
-                // By us, it may be: who asked for this compares what is there.
-                Ok(Progress::Taken) if unanswered => {
-                    return Err(Failure::new(
-                        Cause::Interrupted,
-                        "the answer that tells of its completion was lost",
-                    ));
-                }
+                Ok(Progress::Taken) if unanswered => return Err(taken_by_us_maybe()),
                 Ok(Progress::Taken) => return Ok(false),
                 Err(failure) => {
                     // What this leaves behind ends by itself within a week.
@@ -77,8 +67,7 @@ impl S3 {
             let mut from = at;
             if !std::mem::take(&mut is_first) {
                 *unanswered = true;
-                let range = format!("bytes */{size}");
-                match self.add(session, &range, Body::Nothing)? {
+                match self.add(resumable::question(session, size), size)? {
                     Progress::At(has) => from = has,
                     end => return Ok(end),
                 }
@@ -91,28 +80,20 @@ impl S3 {
                     "a session that has all bytes and does not end",
                 ));
             }
-            let range = format!("bytes {from}-{}/{size}", to - 1);
-            self.add(session, &range, Body::Content(content, from..to))
+            self.add(resumable::piece(session, content, from..to), size)
         })
     }
 
-    fn add(&self, session: &str, range: &str, body: Body<'_>) -> Attempt<Progress> {
-        let request = Request::new("PUT", session).header("content-range", range).body(body);
+    /// Sends what goes to a session for `size` bytes.
+    fn add(&self, request: Request<'_>, size: u64) -> Attempt<Progress> {
         let response = self.client.http.send(request)?;
         match response.status() {
             200 | 201 => Ok(Progress::Created),
-            INCOMPLETE => Ok(Progress::At(has(&response)?)),
+            INCOMPLETE => resumable::received(&response, size).map(Progress::At),
             412 => Ok(Progress::Taken),
             // It ended or was lost: another is begun.
             404 | 410 => Err(Failure::new(Cause::Interrupted, "the session is no longer there")),
             _ => Err(Refusal::of(response).failure),
         }
     }
-}
-
-/// How many bytes a session has: `bytes=0-99`, or no header if it has none.
-fn has(response: &Response) -> Attempt<u64> {
-    let Some(range) = response.header("range") else { return Ok(0) };
-    let last = range.rsplit('-').next().and_then(|last| last.trim().parse::<u64>().ok());
-    last.and_then(|last| last.checked_add(1)).ok_or_else(|| xml::missing("what a session has"))
 }

@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use super::S3;
-use super::client::Call;
 use super::listing::Names;
+use crate::http::Call;
 use crate::remote::Attempt;
 use crate::times::parse_rfc3339;
 use crate::xml;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io::Write;
 use std::process::ChildStdin;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread;
@@ -103,6 +103,11 @@ impl Connection {
     pub(super) fn send_and_forget(&self, request: Request) {
         // Without a connection there is nothing to do it to.
         drop(self.send(request));
+    }
+
+    /// Whether hard links can be made, as far as is known.
+    pub(super) fn makes_links(&self) -> bool {
+        self.features.hard_links && !self.refuses_links.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_lost(&self) -> bool {

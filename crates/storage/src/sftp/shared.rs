@@ -53,6 +53,12 @@ impl Shared {
         Error::Storage { operation, object, location, source: source.into() }
     }
 
+    /// The connection that there is.
+    pub(super) fn current(&self) -> Option<Arc<Connection>> {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        current.clone().filter(|connection| !connection.is_lost())
+    }
+
     /// The connection, made if there is none or it was lost. Others that need it wait meanwhile.
     pub(super) fn connection(&self) -> Result<Arc<Connection>, NoConnection> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);

@@ -17,6 +17,7 @@ use super::shared::Shared;
 use super::ticket::{Handle, Ticket};
 use super::{directory, space};
 use crate::key::TEMPORARY;
+use crate::random::random_hex;
 use crate::{Error, Key, Result, Upload};
 use placing::Placed;
 
@@ -61,7 +62,7 @@ pub(super) fn create(
     shared: &Shared,
     connection: &Arc<Connection>,
 ) -> Result<(String, Handle), Failure> {
-    let name = format!("{TEMPORARY}/{}", random_name().map_err(Failure::Unfit)?);
+    let name = format!("{TEMPORARY}/{}", random_hex::<16>().map_err(Failure::Unfit)?);
     let path = shared.path(&name);
     let open = || connection.send(Request::create(&path))?.handle(connection);
     match open() {
@@ -72,12 +73,6 @@ pub(super) fn create(
         opened => opened,
     }
     .map(|handle| (name, handle))
-}
-
-fn random_name() -> io::Result<String> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random)?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 impl SftpUpload {

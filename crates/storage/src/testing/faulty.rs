@@ -1,9 +1,9 @@
 use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use crate::{Child, Entry, Error, Key, Result, Storage, Upload};
+use crate::{Child, CreateNew, Entry, Error, Key, Result, Storage, Upload};
 
 /// An operation that a [`Faulty`] storage was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +137,14 @@ impl<S: Storage> Storage for Faulty<S> {
         self.inner.location()
     }
 
+    fn create_new(&self) -> CreateNew {
+        self.inner.create_new()
+    }
+
+    fn check_before_creating(&self) -> bool {
+        self.inner.check_before_creating()
+    }
+
     fn begin(&self) -> Result<Box<dyn Upload>> {
         if self.record.next(Operation::Begin) != Course::Succeed {
             return Err(injected("begin", "an upload"));
@@ -192,6 +200,14 @@ impl<S: Storage> Storage for Faulty<S> {
         }
         self.check("remove", key, &course)?;
         self.inner.remove(key)
+    }
+
+    fn sweep(&self, older_than: Duration) -> Result<u64> {
+        self.inner.sweep(older_than)
+    }
+
+    fn free_bytes(&self) -> Result<Option<u64>> {
+        self.inner.free_bytes()
     }
 }
 

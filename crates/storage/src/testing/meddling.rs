@@ -1,9 +1,9 @@
 use std::io::{self, Read, Write};
 use std::ops::{Deref, Range};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use crate::{Child, Entry, Key, Result, Storage, Upload};
+use crate::{Child, CreateNew, Entry, Key, Result, Storage, Upload};
 
 /// What a [`Meddling`] storage does otherwise than the one beneath it: each operation is passed on
 /// unless a test says something else.
@@ -76,6 +76,14 @@ impl<M: Meddle> Storage for Meddling<M> {
         self.0.inner().location()
     }
 
+    fn create_new(&self) -> CreateNew {
+        self.0.inner().create_new()
+    }
+
+    fn check_before_creating(&self) -> bool {
+        self.0.inner().check_before_creating()
+    }
+
     fn begin(&self) -> Result<Box<dyn Upload>> {
         let inner = self.0.begin()?;
         Ok(Box::new(MeddlingUpload { inner, meddle: self.0.clone() }))
@@ -99,6 +107,14 @@ impl<M: Meddle> Storage for Meddling<M> {
 
     fn remove(&self, key: &Key) -> Result<bool> {
         self.0.remove(key)
+    }
+
+    fn sweep(&self, older_than: Duration) -> Result<u64> {
+        self.0.inner().sweep(older_than)
+    }
+
+    fn free_bytes(&self) -> Result<Option<u64>> {
+        self.0.inner().free_bytes()
     }
 }
 

@@ -1,29 +1,23 @@
 //! Publishes an object. The order of the steps is argued for in the module above.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use super::{WebDav, refused};
 use crate::http::Body;
 use crate::key::TEMPORARY;
-use crate::remote::Attempt;
-use crate::{Cause, Content, Failure, Key};
+use crate::random::random_hex_for;
+use crate::remote::{Attempt, NewObject};
+use crate::{Cause, Failure, Key};
 
-/// From this size on a server is given the chance to refuse before all is sent.
-const LARGE: u64 = 1 << 20;
-
-pub(super) fn create(
-    dav: &WebDav,
-    key: &Key,
-    content: &dyn Content,
-    modified: Option<SystemTime>,
-) -> Attempt<bool> {
+pub(super) fn create(dav: &WebDav, object: &NewObject<'_>) -> Attempt<bool> {
+    let key = object.key;
     if dav.file(key)?.is_some() {
         return Ok(false);
     }
     dav.make_collection(TEMPORARY)?;
     dav.make_collection(key.parent().as_ref().map_or("", Key::as_str))?;
     let temporary = dav.address.file(&format!("{TEMPORARY}/{}", random_name()?));
-    let moved = put(dav, &temporary, content, modified).and_then(|()| place(dav, &temporary, key));
+    let moved = put(dav, &temporary, object).and_then(|()| place(dav, &temporary, key));
     if !matches!(moved, Ok(true)) {
         discard(dav, &temporary, &moved);
     }
@@ -32,11 +26,7 @@ pub(super) fn create(
 
 /// A name that nobody else gives; [`is_temporary`] knows it again.
 fn random_name() -> Attempt<String> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|error| {
-        Failure::new(Cause::Local, format!("no random name for an upload: {error}"))
-    })?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+    random_hex_for::<16>("name for an upload")
 }
 
 /// Whether a file in `tmp/` is one of ours.
@@ -44,19 +34,13 @@ pub(super) fn is_temporary(name: &str) -> bool {
     name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn put(
-    dav: &WebDav,
-    url: &str,
-    content: &dyn Content,
-    modified: Option<SystemTime>,
-) -> Attempt<()> {
+fn put(dav: &WebDav, url: &str, object: &NewObject<'_>) -> Attempt<()> {
+    let NewObject { content, modified, .. } = *object;
     let mut request = dav
         .request("PUT", url.to_owned())
         .header("content-type", "application/octet-stream")
-        .body(Body::Content(content, 0..content.size()));
-    if content.size() >= LARGE {
-        request = request.expect_continue();
-    }
+        .body(Body::Content(content, 0..content.size()))
+        .expect_if_large();
     let since = modified.and_then(|modified| modified.duration_since(UNIX_EPOCH).ok());
     if let Some(since) = since {
         request = request.header("x-oc-mtime", since.as_secs().to_string());

@@ -113,3 +113,16 @@ fn what_is_removed_is_gone() {
         assert_eq!(storage.list(None).unwrap(), []);
     });
 }
+
+/// Drive says that it did it, and did not.
+#[test]
+fn a_removal_that_was_none_is_asked_for_again() {
+    let emulator = Emulator::start();
+    let storage = emulator.open("gdrive://x/y").storage();
+    first(&storage);
+    let done = FaultKind::Answer(Response::new(204, ""));
+    emulator.server.reset(Some(Fault { at: 2, kind: done }));
+    assert!(storage.remove(&"a/first".parse().unwrap()).unwrap());
+    assert_eq!(emulator.names(), [] as [String; 0]);
+    assert_eq!(emulator.server.requests().len(), 8);
+}

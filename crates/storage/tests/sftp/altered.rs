@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use lifeboat_storage::{Error, Result, SftpStorage, Storage};
+use lifeboat_storage::{CreateNew, Error, Result, SftpStorage, Storage};
 
 use crate::gate::{Gate, Request, framed, packet, string};
 use crate::server::{have, key};
@@ -95,9 +95,11 @@ fn without_hard_links_a_taken_name_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let storage = SftpStorage::create(&address(directory.path()), &gate.options()).unwrap();
         assert!(storage.capabilities().unwrap().hard_links, "not known yet");
+        assert_eq!(storage.create_new(), CreateNew::Refused);
         for _ in 0..2 {
             storage.put(&key("a/object"), b"first").unwrap();
             assert!(!storage.capabilities().unwrap().hard_links);
+            assert_eq!(storage.create_new(), CreateNew::Checked);
             let again = storage.put(&key("a/object"), b"second");
             assert!(matches!(again, Err(Error::Exists { .. })), "{again:?}");
             assert_eq!(read(&storage, "a/object"), b"first");

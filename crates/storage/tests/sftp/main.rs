@@ -5,6 +5,8 @@
 
 mod altered;
 mod connecting;
+#[path = "../directory/mod.rs"]
+mod directory;
 mod disk;
 mod ending;
 mod faults;

@@ -2,16 +2,16 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Barrier;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use lifeboat_storage::{Error, SftpAddress, SftpStorage, Stale, Storage};
+use lifeboat_storage::{Error, RemoteOptions, SftpAddress, SftpStorage, Stale, Storage, tended};
 
-use crate::server::{Sshd, have, key, output};
+use crate::directory::{self, mode};
+use crate::server::{Sshd, have, key};
 use crate::subsystem::{SERVER, address, create, options};
 
 fn root(storage: &SftpStorage) -> PathBuf {
@@ -22,10 +22,6 @@ fn root(storage: &SftpStorage) -> PathBuf {
 fn unfinished(storage: &SftpStorage) -> usize {
     storage.list_names(None).unwrap();
     fs::read_dir(root(storage).join("tmp")).unwrap().count()
-}
-
-fn mode(path: &Path) -> u32 {
-    fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
 /// G8.
@@ -119,33 +115,11 @@ fn a_directory_that_went_is_made_again() {
     }
 }
 
-/// Links out of the repository, to files and to directories, and names that are no keys.
 #[test]
 fn what_is_foreign_is_left_alone() {
     let Some((directory, storage)) = create() else { return };
     let outside = directory.path().join("outside");
-    fs::create_dir(&outside).unwrap();
-    fs::write(outside.join("secret"), b"secret").unwrap();
-    let root = root(&storage);
-    fs::create_dir(root.join("a")).unwrap();
-    symlink(&outside, root.join("a/directory")).unwrap();
-    symlink(outside.join("secret"), root.join("a/file")).unwrap();
-    symlink("nowhere", root.join("a/dangling")).unwrap();
-    fs::write(root.join("a/not a key"), b"").unwrap();
-    fs::create_dir(root.join("lost+found")).unwrap();
-    output(Command::new("mkfifo").arg(root.join("a/fifo")));
-
-    assert_eq!(storage.list(None).unwrap(), []);
-    assert_eq!(storage.list_names(Some(&key("a"))).unwrap(), []);
-    assert_eq!(storage.list(Some(&key("a/directory"))).unwrap(), []);
-    for name in ["a/directory/secret", "a/file", "a/dangling", "a/fifo"] {
-        assert!(matches!(storage.read(&key(name), None), Err(Error::NotFound { .. })), "{name}");
-        assert_eq!(storage.stat(&key(name)).unwrap(), None, "{name}");
-        assert!(!storage.remove(&key(name)).unwrap(), "{name}");
-        assert!(storage.put(&key(name), b"x").is_err(), "{name}");
-    }
-    assert_eq!(fs::read(outside.join("secret")).unwrap(), b"secret");
-    assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
+    directory::what_is_foreign_is_left_alone(&storage, &root(&storage), &outside);
     assert_eq!(unfinished(&storage), 0);
 }
 
@@ -175,7 +149,9 @@ fn a_sweep_takes_what_is_old() {
     let old = SystemTime::now() - day - Duration::from_secs(60);
     fs::File::options().append(true).open(&left).unwrap().set_modified(old).unwrap();
     assert_eq!(storage.stale(day).unwrap(), Stale { files: 1, bytes: 4 });
-    assert_eq!(storage.sweep(day).unwrap(), 1);
+    // As whoever opens a repository has it.
+    let tended = tended(Arc::new(storage.clone()), &RemoteOptions::default());
+    assert_eq!(tended.sweep(day).unwrap(), 1);
     assert!(!left.exists());
     upload.publish(&key("object")).unwrap();
     assert_eq!(storage.stat(&key("object")).unwrap().unwrap().size, 19);

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use lifeboat_storage::conformance::{self, Promises, Times};
-use lifeboat_storage::{SftpAddress, SftpOptions, SftpStorage, Storage};
+use lifeboat_storage::{
+    CreateNew, RemoteOptions, SftpAddress, SftpOptions, SftpStorage, Storage, tended,
+};
 
 use crate::server::{Sshd, have};
 
@@ -35,7 +37,7 @@ pub(crate) fn create_with(options: &SftpOptions) -> Option<(tempfile::TempDir, S
     Some((directory, storage))
 }
 
-fn conforms(address: impl Fn(&Path) -> SftpAddress, options: &SftpOptions) {
+fn conforms(create_new: CreateNew, address: impl Fn(&Path) -> SftpAddress, options: &SftpOptions) {
     let directories = Mutex::new(Vec::new());
     let make = || {
         let directory = tempfile::tempdir().unwrap();
@@ -44,20 +46,23 @@ fn conforms(address: impl Fn(&Path) -> SftpAddress, options: &SftpOptions) {
         directories.lock().unwrap().push(directory);
         Arc::new(storage) as Arc<dyn Storage>
     };
-    let promises = Promises { times: Times::Seconds, ..Promises::default() };
-    conformance::run_promising(promises, &make);
+    conformance::run_promising(Promises { create_new, times: Times::Seconds }, &make);
+    // Without hard links too, as long as all of them are in one process of the server.
+    if create_new == CreateNew::Checked {
+        conformance::of_concurrent_creators_one_wins(&make());
+    }
 }
 
 #[test]
 fn openssh_conforms() {
     let Some(server) = Sshd::start() else { return };
-    conforms(|path| server.address(path), &server.options());
+    conforms(CreateNew::Refused, |path| server.address(path), &server.options());
 }
 
 #[test]
 fn the_subsystem_conforms() {
     if have(SERVER) {
-        conforms(address, &options(&[]));
+        conforms(CreateNew::Refused, address, &options(&[]));
     }
 }
 
@@ -67,7 +72,7 @@ fn a_server_without_extensions_conforms() {
         return;
     }
     let denied = options(&["-P", "hardlink,fsync,statvfs,limits"]);
-    conforms(address, &denied);
+    conforms(CreateNew::Checked, address, &denied);
     let (_directory, storage) = create_with(&denied).unwrap();
     let found = storage.capabilities().unwrap();
     assert!(!found.fsync && !found.hard_links && !found.free_space, "{found:?}");
@@ -79,5 +84,6 @@ fn capabilities_of_openssh() {
     let Some((_directory, storage)) = create() else { return };
     let found = storage.capabilities().unwrap();
     assert!(found.fsync && found.hard_links && found.free_space, "{found:?}");
-    assert!(storage.free_bytes().unwrap().unwrap() > 0);
+    let tended = tended(Arc::new(storage), &RemoteOptions::default());
+    assert!(tended.free_bytes().unwrap().unwrap() > 0);
 }

@@ -178,10 +178,26 @@ fn a_reader_goes_on_after_a_cut_and_notices_another_object() {
 #[test]
 fn a_removal_is_verified() {
     let dav = Dav::start(Customs { keeps_what_is_deleted: true, ..Customs::default() });
+    let mut options = options();
+    options.remote.patience = Patience::NONE;
+    let storage = open(&dav.url(), &options).unwrap();
+    let key = "a/object".parse().unwrap();
+    storage.put(&key, b"x").unwrap();
+    assert_eq!(cause(&storage.remove(&key).unwrap_err()), Cause::Unavailable);
+}
+
+/// The server says that it did it, and did not.
+#[test]
+fn a_removal_that_was_none_is_asked_for_again() {
+    let dav = Dav::start(Customs::default());
     let storage = open(&dav.url(), &options()).unwrap();
     let key = "a/object".parse().unwrap();
     storage.put(&key, b"x").unwrap();
-    assert_eq!(cause(&storage.remove(&key).unwrap_err()), Cause::Protocol);
+    let done = FaultKind::Answer(Response::new(204, ""));
+    dav.server.reset(Some(Fault { at: 1, kind: done }));
+    assert!(storage.remove(&key).unwrap());
+    assert_eq!(dav.files(), [] as [String; 0]);
+    assert_eq!(dav.server.requests().len(), 6);
 }
 
 /// Both ways to name what is listed are understood; a name that leads elsewhere is not passed over.

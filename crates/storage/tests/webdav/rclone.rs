@@ -142,7 +142,7 @@ fn it_ends_with_a_process_that_is_killed() {
 }
 
 #[test]
-#[ignore = "run in a process of its own"]
+#[ignore = "run by it_ends_with_a_process_that_is_killed"]
 fn uses_one_until_it_is_killed() {
     let root = PathBuf::from(std::env::var_os("LIFEBOAT_TEST_ROOT").unwrap());
     let storage = open(&root);

@@ -32,7 +32,7 @@ impl SftpUpload {
 
     fn link_or_rename(&mut self, key: &Key) -> Result<Placed, Failure> {
         let connection = Arc::clone(self.connection());
-        if !connection.features.hard_links || connection.refuses_links.load(Ordering::Relaxed) {
+        if !connection.makes_links() {
             return self.rename(key);
         }
         match self.link(key) {
