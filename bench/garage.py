@@ -58,6 +58,13 @@ api_bind_addr = "127.0.0.1:{admin}"
 """
             )
             self.start(number)
+        try:
+            self.set_up(nodes)
+        except BaseException:
+            self.stop()
+            raise
+
+    def set_up(self, nodes):
         ids = [self.wait_for(number) for number in range(nodes)]
         for number, name in enumerate(ids[1:], 1):
             self.ask("node", "connect", f"{name}@127.0.0.1:{BASE_PORT + 10 * number}")
@@ -93,6 +100,7 @@ api_bind_addr = "127.0.0.1:{admin}"
     def wait_for(self, number):
         for _ in range(100):
             try:
+                self.ask("status", node=number)
                 return self.ask("node", "id", "-q", node=number).split("@")[0].strip()
             except subprocess.CalledProcessError:
                 time.sleep(0.2)
@@ -147,7 +155,9 @@ class Host:
         self.run("restore", "chat", "--target", str(target))
         query = "SELECT count(*), sum(length(body)), max(hex(body)) FROM message"
         ours = self.connection.execute(query).fetchone()
-        theirs = sqlite3.connect(target).execute(query).fetchone()
+        restored = sqlite3.connect(target)
+        theirs = restored.execute(query).fetchone()
+        restored.close()
         target.unlink()
         if ours != theirs:
             sys.exit("the restored database differs")
@@ -173,8 +183,8 @@ def one_node(arguments, directory):
         host.run("backup", "chat.db")
         host.check_and_restore()
         host.run("forget", "--keep-last", "1")
-        host.run("prune", "--grace-hours", "0")
-        host.run("prune", "--grace-hours", "0")
+        host.run("prune", "--grace", "0")
+        host.run("prune", "--grace", "0")
         host.check_and_restore()
         host.run("doctor", "-q")
     finally:

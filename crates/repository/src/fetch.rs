@@ -8,6 +8,7 @@ use lifeboat_ltx::Decoder;
 use lifeboat_storage::{Entry, HashingReader, Key, ObjectDigest, Storage, unseal, unseal_frugally};
 
 use crate::create::digest_of;
+use crate::upload::{LtxResealer, ResealingLtx, own_error};
 use crate::{Error, Form, LtxFile, ObjectRef, Result, Secrets};
 
 /// An LTX file being read. Errors in the middle of it come as the decoder's I/O errors;
@@ -48,6 +49,27 @@ pub(crate) fn open_ltx_frugally(
     secrets: &Secrets,
 ) -> Result<(Decoder<LtxStream>, LtxReader)> {
     open(storage, file, node, expected, |parts| unseal_frugally(parts, secrets.identities()))
+}
+
+/// The same, for a file that is sealed: its objects are sealed again, as they are read, into the file that `again`
+/// writes.
+pub(crate) fn open_ltx_to_reseal(
+    storage: &Arc<dyn Storage>,
+    file: &LtxFile,
+    node: u64,
+    expected: &HashMap<String, ObjectRef>,
+    secrets: &Secrets,
+    again: LtxResealer,
+) -> Result<(Decoder<LtxStream>, LtxReader, ResealingLtx)> {
+    let mut resealing = None;
+    let unseal = |parts| {
+        let (plain, under_way) = again.start(parts, secrets.identities())?;
+        resealing = Some(under_way);
+        Ok(Box::new(plain) as LtxStream)
+    };
+    let (decoder, reader) = open(storage, file, node, expected, unseal)?;
+    let resealing = resealing.ok_or_else(|| Error::corrupt(&reader.key, "it is not sealed"))?;
+    Ok((decoder, reader, resealing))
 }
 
 fn open(
@@ -132,10 +154,10 @@ impl LtxReader {
             return damage;
         }
         match source {
-            // The storage failed, which says nothing about the object.
+            // The storage failed, or the copy that is made could not be written: that says nothing about the object.
             lifeboat_storage::Error::Storage { .. }
             | lifeboat_storage::Error::Stream { .. }
-            | lifeboat_storage::Error::NotFound { .. } => Error::Storage(source),
+            | lifeboat_storage::Error::NotFound { .. } => own_error(source),
             source => Error::Sealed { key: self.key.clone(), source },
         }
     }

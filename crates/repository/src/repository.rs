@@ -16,6 +16,7 @@ use crate::lease::fences;
 use crate::marker::Marker;
 use crate::names::is_encoded_name;
 use crate::unlock::unlock;
+use crate::upload::LtxResealer;
 use crate::{
     BackupId, BackupName, Credential, DatabaseAddress, Error, Form, Holder, HostKey, HostTrust,
     Judgement, LineageAddress, LineageId, LineageListing, LtxName, LtxWriter, Manifest, ObjectRef,
@@ -298,6 +299,22 @@ impl Repository {
             Some(outbox) => Ok(self.begin_ltx_in(outbox, lineage, name)?.sent_on(self.clone())),
             None => self.begin_ltx_in(self.storage.clone(), lineage, name),
         }
+    }
+
+    /// Begins an LTX file that is sealed for somebody else, and will have about so many bytes. `None` if nothing is
+    /// sealed here.
+    pub(crate) fn begin_reseal(
+        &self,
+        lineage: &LineageAddress,
+        name: LtxName,
+        bytes: u64,
+    ) -> Result<Option<LtxResealer>> {
+        let Some(recipient) = self.sealing_key()? else { return Ok(None) };
+        let outbox = self.outbox_for(bytes)?;
+        let waits = outbox.is_some();
+        let storage = outbox.unwrap_or_else(|| self.storage.clone());
+        let again = LtxResealer::begin(storage, lineage.key(), name, recipient, self.part_bytes())?;
+        Ok(Some(if waits { again.sent_on(self.clone()) } else { again }))
     }
 
     /// Pins a transaction for a backup. Doing it again does no harm.

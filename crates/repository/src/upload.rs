@@ -4,11 +4,12 @@
 //! [`LtxWriter::finish`] leaves that object without a name, so that the caller can make durable
 //! what it must remember before [`SealedLtx::publish`] gives it.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use lifeboat_storage::{
-    HashingWriter, Key, ObjectDigest, SealOptions, SealWriter, Storage, Upload, x25519,
+    HashingWriter, Key, ObjectDigest, Resealed, SealOptions, SealWriter, Storage, Unsealed, Upload,
+    unseal_and_reseal, x25519,
 };
 
 use crate::create::publish;
@@ -42,22 +43,8 @@ impl LtxWriter {
         recipient: Option<&x25519::Recipient>,
         part_bytes: u64,
     ) -> Result<Self> {
-        let mut upload = storage.begin()?;
         let form = Form::of_recipient(recipient);
-        if !form.names_have_times() {
-            // Litestream's readers, and ours, know the time of such a file from nowhere else.
-            upload.set_modified(name.time.system());
-        }
-        let parts = PartWriter {
-            upload: Some(HashingWriter::new(upload)),
-            storage,
-            lineage: lineage.clone(),
-            name,
-            form,
-            part_bytes: if form.is_sealed() { part_bytes } else { u64::MAX },
-            written: 0,
-            objects: Vec::new(),
-        };
+        let parts = PartWriter::begin(storage, lineage, name, form, part_bytes)?;
         let Some(recipient) = recipient else {
             return Ok(Self { way: Way::Plain(Box::new(parts)), send_to: None });
         };
@@ -113,8 +100,58 @@ impl Write for LtxWriter {
     }
 }
 
+/// Writes an LTX file that was sealed for somebody else: what it is compressed to stays as it is.
+pub(crate) struct LtxResealer {
+    parts: PartWriter,
+    recipient: x25519::Recipient,
+    send_to: Option<Repository>,
+}
+
+impl LtxResealer {
+    pub(crate) fn begin(
+        storage: Arc<dyn Storage>,
+        lineage: &Key,
+        name: LtxName,
+        recipient: &x25519::Recipient,
+        part_bytes: u64,
+    ) -> Result<Self> {
+        let parts = PartWriter::begin(storage, lineage, name, Form::Sealed, part_bytes)?;
+        Ok(Self { parts, recipient: recipient.clone(), send_to: None })
+    }
+
+    /// See [`LtxWriter::sent_on`].
+    pub(crate) fn sent_on(self, repository: Repository) -> Self {
+        Self { send_to: Some(repository), ..self }
+    }
+
+    /// Begins to read the sealed bytes of the file; what they hold.
+    pub(crate) fn start(
+        self,
+        sealed: impl Read + Send + 'static,
+        identities: &[x25519::Identity],
+    ) -> lifeboat_storage::Result<(Unsealed, ResealingLtx)> {
+        let (plain, parts) = unseal_and_reseal(sealed, identities, self.parts, &[self.recipient])?;
+        Ok((plain, ResealingLtx { parts, send_to: self.send_to }))
+    }
+}
+
+/// An LTX file that is sealed again while it is read.
+pub(crate) struct ResealingLtx {
+    parts: Resealed<PartWriter>,
+    send_to: Option<Repository>,
+}
+
+impl ResealingLtx {
+    /// Ends the new file; the old one, of so many bytes before compression, was read to its end. It is not visible
+    /// yet.
+    pub(crate) fn finish(self, plain_bytes: u64) -> Result<SealedLtx> {
+        let parts = self.parts.finish().map_err(own_error)?;
+        Ok(SealedLtx { send_to: self.send_to, ..parts.finish(plain_bytes)? })
+    }
+}
+
 /// An error of the part writer, which travelled through the sealing stream.
-fn own_error(error: lifeboat_storage::Error) -> Error {
+pub(crate) fn own_error(error: lifeboat_storage::Error) -> Error {
     match error {
         lifeboat_storage::Error::Stream { operation, source } => match source.downcast::<Error>() {
             Ok(own) => own,
@@ -176,6 +213,30 @@ struct PartWriter {
 }
 
 impl PartWriter {
+    fn begin(
+        storage: Arc<dyn Storage>,
+        lineage: &Key,
+        name: LtxName,
+        form: Form,
+        part_bytes: u64,
+    ) -> Result<Self> {
+        let mut upload = storage.begin()?;
+        if !form.names_have_times() {
+            // Litestream's readers, and ours, know the time of such a file from nowhere else.
+            upload.set_modified(name.time.system());
+        }
+        Ok(Self {
+            upload: Some(HashingWriter::new(upload)),
+            storage,
+            lineage: lineage.clone(),
+            name,
+            form,
+            part_bytes: if form.is_sealed() { part_bytes } else { u64::MAX },
+            written: 0,
+            objects: Vec::new(),
+        })
+    }
+
     fn next_part(&mut self) -> Result<()> {
         let number = u32::try_from(self.objects.len()).unwrap_or(u32::MAX).saturating_add(1);
         if number >= MAX_PARTS {
@@ -264,16 +325,8 @@ mod tests {
                 let name =
                     LtxName { level: 9, min: Txid::FIRST, max: Txid::FIRST, time: Time::now() };
                 let lineage: Key = "databases/h/n/0000000000000001".parse().unwrap();
-                let mut parts = PartWriter {
-                    upload: Some(HashingWriter::new(storage.begin().unwrap())),
-                    storage: storage.clone(),
-                    lineage: lineage.clone(),
-                    name,
-                    form: Form::Sealed,
-                    part_bytes: 10,
-                    written: 0,
-                    objects: Vec::new(),
-                };
+                let mut parts =
+                    PartWriter::begin(storage.clone(), &lineage, name, Form::Sealed, 10).unwrap();
                 for piece in vec![5; bytes].chunks(write_bytes) {
                     parts.write_all(piece).unwrap();
                 }

@@ -34,6 +34,7 @@ mod rclone;
 mod read_ahead;
 mod refreshing;
 mod remote;
+mod reseal;
 mod s3;
 mod seal;
 mod seal_pool;
@@ -75,6 +76,7 @@ pub use memory::MemoryStorage;
 pub use passphrase::{is_wrapped_with_passphrase, unwrap_with_passphrase, wrap_with_passphrase};
 pub use rclone::{RcloneOptions, rclone};
 pub use remote::{Cause, Failure, Patience, RemoteOptions};
+pub use reseal::{Resealed, unseal_and_reseal};
 pub use s3::{Addressing, BucketAddress, LockMode, ObjectLock, S3Options, s3};
 pub use seal::{SealOptions, SealStats, SealWriter, compress_bytes, encrypt_bytes, seal_bytes};
 pub use sftp::{

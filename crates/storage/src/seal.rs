@@ -90,7 +90,7 @@ impl<W: Write + Send + 'static> SealWriter<W> {
             workers: options.workers.max(1),
             ..options.clone()
         };
-        let stage = Stage::Inline(AgeSink { encryptor: encryptor(recipients)?, out });
+        let stage = Stage::Inline(age_sink(out, recipients)?);
         Ok(Self { options, frame: Vec::new(), stage, plain_bytes: 0 })
     }
 
@@ -166,8 +166,7 @@ impl<W: Write + Send + 'static> std::fmt::Debug for SealWriter<W> {
 
 /// Seals a small document: one zstd frame in an age file.
 pub fn seal_bytes(plain: &[u8], recipients: &[Recipient]) -> Result<Vec<u8>> {
-    let sink = AgeSink { encryptor: encryptor(recipients)?, out: Vec::new() };
-    seal_inline(sink, plain, DOCUMENT_LEVEL)
+    seal_inline(age_sink(Vec::new(), recipients)?, plain, DOCUMENT_LEVEL)
         .map(|sealed| sealed.out)
         .map_err(|error| Error::from_stream("write", error))
 }
@@ -190,7 +189,7 @@ pub fn encrypt_bytes(plain: &[u8], recipients: &[Recipient]) -> Result<Vec<u8>> 
         writer.write_all(plain)?;
         writer.finish()
     };
-    encrypt(AgeSink { encryptor: encryptor(recipients)?, out: Vec::new() })
+    encrypt(age_sink(Vec::new(), recipients)?)
         .map(|sealed| sealed.out)
         .map_err(|error| Error::from_stream("write", error))
 }
@@ -202,12 +201,14 @@ fn seal_inline<W: Write>(sink: AgeSink<W>, plain: &[u8], level: i32) -> io::Resu
     writer.finish()
 }
 
-fn encryptor(recipients: &[Recipient]) -> Result<Encryptor> {
+/// An age file for `recipients`, of which nothing is written to `out` yet.
+pub(crate) fn age_sink<W>(out: W, recipients: &[Recipient]) -> Result<AgeSink<W>> {
     let recipients = recipients.iter().map(|recipient| recipient as &dyn age::Recipient);
-    Encryptor::with_recipients(recipients).map_err(|error| match error {
+    let encryptor = Encryptor::with_recipients(recipients).map_err(|error| match error {
         EncryptError::MissingRecipients => Error::NoRecipient,
         error => Error::Stream { operation: "write", source: io::Error::other(error) },
-    })
+    });
+    Ok(AgeSink { encryptor: encryptor?, out })
 }
 
 /// Where an age file will go, before its first byte.

@@ -44,9 +44,18 @@ enum Plain {
 ///
 /// [`Error::NotForUs`] if no identity opens it, [`Error::Corrupt`] if it is no age file.
 pub fn unseal(reader: impl Read + Send + 'static, identities: &[Identity]) -> Result<Unsealed> {
+    unseal_opened(AgeReader::open(read_ahead(reader)?, as_dyn(identities), refused)?)
+}
+
+/// A reader of sealed bytes that reads on a thread of its own.
+pub(crate) fn read_ahead(reader: impl Read + Send + 'static) -> Result<ReadAhead> {
+    let ahead = ReadAhead::new(reader, SEALED_BLOCK_BYTES, SEALED_BLOCKS);
+    ahead.map_err(|source| Error::from_stream("read", source))
+}
+
+/// Decompresses a stream that was decrypted. When all plain bytes were read, the stream was read to its end.
+pub(crate) fn unseal_opened(mut opened: impl Read + Send + 'static) -> Result<Unsealed> {
     let failed = |source| Error::from_stream("read", source);
-    let sealed = ReadAhead::new(reader, SEALED_BLOCK_BYTES, SEALED_BLOCKS).map_err(failed)?;
-    let mut opened = AgeReader::open(sealed, as_dyn(identities), refused)?;
     let mut head = Vec::new();
     (&mut opened).take(INLINE_BYTES as u64).read_to_end(&mut head).map_err(failed)?;
     let plain = if head.len() < INLINE_BYTES {
@@ -91,7 +100,7 @@ pub fn decrypt_bytes(
     read_limited(AgeReader::open(encrypted, as_dyn(identities), refused)?, limit_bytes)
 }
 
-fn as_dyn(identities: &[Identity]) -> impl Iterator<Item = &dyn age::Identity> {
+pub(crate) fn as_dyn(identities: &[Identity]) -> impl Iterator<Item = &dyn age::Identity> {
     identities.iter().map(|identity| identity as &dyn age::Identity)
 }
 

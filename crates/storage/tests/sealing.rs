@@ -11,7 +11,7 @@ use std::time::Duration;
 use lifeboat_storage::x25519::Identity;
 use lifeboat_storage::{
     Error, SealOptions, SealWriter, compress_bytes, decompress_bytes, decrypt_bytes, encrypt_bytes,
-    seal_bytes, unseal, unseal_bytes,
+    seal_bytes, unseal, unseal_and_reseal, unseal_bytes,
 };
 use proptest::prelude::*;
 
@@ -115,6 +115,81 @@ fn every_recipient_can_open_and_nobody_else() {
     assert!(matches!(seal_bytes(b"plain", &[]), Err(Error::NoRecipient)));
     let writer = SealWriter::new(Vec::new(), &[], &SealOptions::default());
     assert!(matches!(writer, Err(Error::NoRecipient)));
+}
+
+/// Small streams without threads, larger ones with them, and one that another program compressed.
+#[test]
+fn what_is_sealed_again_stays_compressed_as_it_is() {
+    let (owner, other) = (Identity::generate(), Identity::generate());
+    let mut foreign = zstd::stream::write::Encoder::new(Vec::new(), 5).unwrap();
+    foreign.write_all(&noise(700_000)).unwrap();
+    let foreign = encrypt_bytes(&foreign.finish().unwrap(), &[owner.to_public()]).unwrap();
+    let ours = |plain: &[u8]| seal(plain, &owner, &options(100_000, 3));
+    let all = [ours(b""), ours(&numbers(5000)), ours(&noise(3 << 20)), foreign];
+    for sealed in all {
+        let plain = unseal_all(sealed.clone(), &owner).unwrap();
+        let compressed = decrypt_bytes(&sealed, one(&owner), 8 << 20).unwrap();
+        let (mut reader, again) =
+            unseal_and_reseal(Cursor::new(sealed), one(&owner), Vec::new(), &[other.to_public()])
+                .unwrap();
+        let mut read = Vec::new();
+        reader.read_to_end(&mut read).unwrap();
+        assert!(read == plain);
+        let again = again.finish().unwrap();
+        assert!(decrypt_bytes(&again, one(&other), 8 << 20).unwrap() == compressed);
+        assert!(unseal_all(again.clone(), &other).unwrap() == plain);
+        assert!(matches!(unseal_all(again, &owner), Err(Error::NotForUs)));
+    }
+}
+
+#[test]
+fn nothing_that_was_not_read_whole_is_sealed_again() {
+    let (owner, other) = (Identity::generate(), Identity::generate());
+    for plain in [noise(1000), noise(3 << 20)] {
+        let sealed = seal(&plain, &owner, &options(100_000, 2));
+        let cut = sealed[..sealed.len() - 10].to_vec();
+        let reseal = |sealed, out| {
+            unseal_and_reseal(Cursor::new(sealed), one(&owner), out, &[other.to_public()])
+        };
+        if let Ok((mut reader, again)) = reseal(cut, Vec::new()) {
+            let error = reader.read_to_end(&mut Vec::new()).unwrap_err();
+            assert!(matches!(Error::inside(&error), Some(Error::Corrupt { .. })), "{error:?}");
+            assert!(again.finish().is_err());
+        }
+        let (mut reader, again) = reseal(sealed, Vec::new()).unwrap();
+        reader.read_exact(&mut [0; 10]).unwrap();
+        // What is short was read whole before it was asked for.
+        assert_eq!(again.finish().is_ok(), plain.len() == 1000);
+    }
+}
+
+/// The error of the writer is known from damage of what is read.
+#[test]
+fn what_cannot_be_sealed_again_says_why() {
+    struct Full;
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let (owner, other) = (Identity::generate(), Identity::generate());
+    for length in [200_000, 3 << 20] {
+        let sealed = seal(&noise(length), &owner, &options(100_000, 2));
+        let opened =
+            unseal_and_reseal(Cursor::new(sealed), one(&owner), Full, &[other.to_public()]);
+        let error = match opened {
+            Err(error) => error,
+            Ok((mut reader, _)) => {
+                Error::from_stream("read", reader.read_to_end(&mut Vec::new()).unwrap_err())
+            }
+        };
+        let Error::Stream { operation: "write", source } = error else { panic!("{error:?}") };
+        assert_eq!(source.kind(), io::ErrorKind::StorageFull);
+    }
 }
 
 #[test]

@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 
-use lifeboat_ltx::{Checksum, ChecksumPlace, Decoder, Encoder, Header, Trailer};
+use lifeboat_ltx::{Checksum, ChecksumPlace, Decoder, Encoder, Header, PageCrc, Trailer};
 
 use super::CopyEnd;
+use crate::fetch::open_ltx_to_reseal;
 use crate::ltx_file::Part;
 use crate::read_back::Ends;
+use crate::upload::LtxResealer;
 use crate::{
-    LineageAddress, LineageListing, LtxFile, LtxName, LtxReader, LtxStream, LtxWriter, ObjectRef,
-    Repository, Result, locate_damage, open_ltx,
+    Form, LineageAddress, LineageListing, LtxFile, LtxName, LtxReader, LtxStream, LtxWriter,
+    ObjectRef, Repository, Result, SealedLtx, locate_damage, open_ltx,
 };
 
 /// Levels that nobody uses by himself. A reader takes a file of any level by its transactions.
@@ -50,6 +52,8 @@ pub(super) fn free_name(
 
 impl LtxCopy<'_> {
     /// Stores it. It gets its name when it was read to its end and is sound.
+    ///
+    /// Between two repositories that seal, it stays compressed as it is: only the keys are others.
     pub(super) fn store(
         &self,
         from: CopyEnd<'_>,
@@ -57,6 +61,46 @@ impl LtxCopy<'_> {
         expected: &HashMap<String, ObjectRef>,
         progress: &dyn Fn(u64),
     ) -> Result<Vec<ObjectRef>> {
+        if Form::of_ltx(self.file.first_key()).is_sealed()
+            && let Some(again) =
+                to.repository.begin_reseal(self.lineage, self.name, self.file.size())?
+            && let Some(sealed) = self.reseal(from, again, expected, progress)?
+        {
+            return sealed.publish();
+        }
+        self.encode_again(from, to, expected, progress)?.publish()
+    }
+
+    /// `None` if the copy must say something else of itself.
+    fn reseal(
+        &self,
+        from: CopyEnd<'_>,
+        again: LtxResealer,
+        expected: &HashMap<String, ObjectRef>,
+        progress: &dyn Fn(u64),
+    ) -> Result<Option<SealedLtx>> {
+        let storage = from.repository.storage();
+        let node = from.repository.node_of(self.lineage);
+        let damaged = |error| locate_damage(storage, self.file, expected, error);
+        let (decoder, reader, resealing) =
+            open_ltx_to_reseal(storage, self.file, node, expected, from.secrets, again)
+                .map_err(damaged)?;
+        if self.header(decoder.header()) != *decoder.header() {
+            return Ok(None);
+        }
+        let (ends, plain_bytes) =
+            read_pages(decoder, &reader, progress, |_, _, _| Ok(())).map_err(damaged)?;
+        self.expect(ends)?;
+        resealing.finish(plain_bytes).map(Some)
+    }
+
+    fn encode_again(
+        &self,
+        from: CopyEnd<'_>,
+        to: CopyEnd<'_>,
+        expected: &HashMap<String, ObjectRef>,
+        progress: &dyn Fn(u64),
+    ) -> Result<SealedLtx> {
         let storage = from.repository.storage();
         let node = from.repository.node_of(self.lineage);
         let damaged = |error| locate_damage(storage, self.file, expected, error);
@@ -66,11 +110,18 @@ impl LtxCopy<'_> {
         let coding = to.repository.form().page_coding();
         let mut encoder = Encoder::with_coding(writer, &self.header(decoder.header()), coding)
             .map_err(LtxWriter::explain)?;
-        let read = copy_pages(decoder, &reader, &mut encoder, progress).map_err(damaged)?;
-        let expected = Ends { before: self.before, after: self.after };
-        read.expect(self.file.first_key(), expected)?;
+        let (ends, _) = read_pages(decoder, &reader, progress, |number, page, crc| {
+            encoder.write_page_with_crc(number, page, crc).map_err(LtxWriter::explain).map(drop)
+        })
+        .map_err(damaged)?;
+        self.expect(ends)?;
         let (writer, _) = encoder.finish().map_err(LtxWriter::explain)?;
-        writer.finish()?.publish()
+        writer.finish()
+    }
+
+    fn expect(&self, found: Ends) -> Result<()> {
+        let expected = Ends { before: self.before, after: self.after };
+        found.expect(self.file.first_key(), expected)
     }
 
     /// What the copy says of itself. Where Litestream has merged it names no lineage, and what stands in the
@@ -90,20 +141,22 @@ impl LtxCopy<'_> {
     }
 }
 
-fn copy_pages(
+/// Reads a file to its end: the checksums between which it leads, and its bytes before compression.
+fn read_pages(
     mut decoder: Decoder<LtxStream>,
     reader: &LtxReader,
-    encoder: &mut Encoder<LtxWriter>,
     progress: &dyn Fn(u64),
-) -> Result<Ends> {
+    mut take: impl FnMut(u32, &[u8], PageCrc) -> Result<()>,
+) -> Result<(Ends, u64)> {
     let before = decoder.header().checksum_before;
     let mut page = Vec::new();
     while let Some((number, crc)) =
         decoder.next_page_with_crc(&mut page).map_err(|error| reader.explain(error))?
     {
-        encoder.write_page_with_crc(number, &page, crc).map_err(LtxWriter::explain)?;
+        take(number, &page, crc)?;
         progress(page.len() as u64);
     }
-    let Trailer { checksum_after, .. } = decoder.finish().map_err(|error| reader.explain(error))?;
-    Ok(Ends { before, after: checksum_after })
+    let Trailer { checksum_after, size_bytes, .. } =
+        decoder.finish().map_err(|error| reader.explain(error))?;
+    Ok((Ends { before, after: checksum_after }, size_bytes))
 }
