@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -76,6 +76,17 @@ impl Sshd {
         let key = fs::read_to_string(self.path(&format!("{name}.pub"))).unwrap();
         let line = format!("[127.0.0.1]:{} {key}", self.port);
         fs::write(self.path("known_hosts"), line).unwrap();
+    }
+
+    /// Where it listens.
+    pub fn socket(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// Has it reached at another port from now on, whoever passes on what comes there.
+    pub fn reach_at(&mut self, port: u16) {
+        self.port = port;
+        self.know("host_key");
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
