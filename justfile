@@ -29,6 +29,11 @@ soak times="20":
     LIFEBOAT_SOAK={{ times }} cargo test --workspace --locked --test storm --test ledger --test kill --test replicate_storm --test replicate_torture -- --test-threads 1 --nocapture
     LIFEBOAT_SOAK={{ times }} cargo test --workspace --locked --test repository -- --nocapture retention_names retention_model forget::model
 
+# By hand, with Garage 2.x (`cargo install garage --locked`): one node, and three of which some are killed.
+soak-garage garage="garage":
+    cargo build --release --locked -p lifeboat-cli
+    python3 bench/garage.py --garage {{ garage }} --lifeboat "${CARGO_TARGET_DIR:-target}/release/lifeboat"
+
 # One of the fuzz targets ltx, manifest, container, names, restic: `just fuzz ltx 600`.
 fuzz target seconds="60":
     fuzz/run {{ seconds }} {{ target }}

@@ -128,13 +128,11 @@ impl Begun {
     ) -> Result<Self> {
         let (id, started) = (BackupId::random(), Time::now());
         progress.event(&BackupEvent::Started { id, time: started });
-        let found = sources(context, &request.sources, request.backup_type.as_ref(), progress);
-        let found =
-            found.and_then(
-                |found| {
-                    if found.is_empty() { Err(first(found.failures)) } else { Ok(found) }
-                },
-            );
+        let found = match sources(context, &request.sources, request.backup_type.as_ref(), progress)
+        {
+            Ok(found) if found.is_empty() => Err(first(found.failures)),
+            found => found,
+        };
         found.map(|found| Self { id, started, found }).map_err(|error| failed(id, error, progress))
     }
 
