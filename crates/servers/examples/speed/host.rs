@@ -1,12 +1,8 @@
-//! How quickly a host is written and read over SFTP, at once and with a round trip of 50 ms, and what memory an object
-//! of many GiB takes: `cargo run --release -p lifeboat-servers --example sftp -- [GIB]`
-
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program to measure with")]
+//! A host over SFTP, at once and with a round trip of 50 ms.
 
 use std::fs::File;
 use std::io::{Read, Write, copy, sink};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,8 +10,8 @@ use std::time::{Duration, Instant};
 use lifeboat_servers::sshd::Sshd;
 use lifeboat_storage::{FileContent, Key, SftpStorage, Storage};
 
-const MIB: u32 = 128;
-const SMALL: u32 = 20;
+use crate::measure;
+
 const ONE_WAY: Duration = Duration::from_millis(25);
 const PIECE_BYTES: usize = 64 * 1024;
 
@@ -56,24 +52,6 @@ fn far(server: SocketAddr) -> u16 {
     port
 }
 
-fn measure(name: &str, storage: &dyn Storage) {
-    let content: Vec<u8> = (0..MIB << 18).flat_map(u32::to_le_bytes).collect();
-    let key: Key = format!("{name}/large").parse().unwrap();
-    let rate = |began: Instant| f64::from(MIB) / began.elapsed().as_secs_f64();
-    let began = Instant::now();
-    storage.put_content(&key, &content.as_slice(), None).unwrap();
-    let up = rate(began);
-    let began = Instant::now();
-    copy(&mut storage.read(&key, None).unwrap(), &mut sink()).unwrap();
-    let down = rate(began);
-    let began = Instant::now();
-    for number in 0..SMALL {
-        storage.put(&format!("{name}/{number}").parse().unwrap(), b"small").unwrap();
-    }
-    let small_ms = began.elapsed().as_secs_f64() * 1000.0 / f64::from(SMALL);
-    println!("{name}: up {up:.0} MiB/s, down {down:.0} MiB/s, a small object {small_ms:.0} ms");
-}
-
 /// The most memory that this process had, in MiB.
 fn peak_mib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -81,9 +59,26 @@ fn peak_mib() -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
 }
 
+fn server() -> Sshd {
+    Sshd::start().expect("OpenSSH's server is not installed")
+}
+
+fn create(server: &Sshd) -> SftpStorage {
+    let address = server.address(&server.path("repository"));
+    SftpStorage::create(&address, &server.options()).unwrap()
+}
+
+pub(crate) fn measure_near_and_far() {
+    let mut server = server();
+    measure("near", &create(&server));
+    server.reach_at(far(server.socket()));
+    measure("50ms", &create(&server));
+}
+
 /// A file without content takes no room here, and as much there as any.
-fn large(storage: &dyn Storage, directory: &Path, gib: u64) {
-    let path = directory.join("hole");
+pub(crate) fn measure_large(gib: u64) {
+    let server = server();
+    let (storage, path) = (create(&server), server.path("hole"));
     let file = File::create_new(&path).unwrap();
     file.set_len(gib << 30).unwrap();
     let content = FileContent::new(File::open(&path).unwrap()).unwrap();
@@ -92,19 +87,6 @@ fn large(storage: &dyn Storage, directory: &Path, gib: u64) {
     storage.put_content(&key, &content, None).unwrap();
     let read = copy(&mut storage.read(&key, None).unwrap(), &mut sink()).unwrap();
     assert_eq!(read, gib << 30);
-    storage.remove(&key).unwrap();
     let seconds = began.elapsed().as_secs_f64();
     println!("{gib} GiB up and down in {seconds:.0} s, with at most {} MiB of memory", peak_mib());
-}
-
-fn main() {
-    let mut server = Sshd::start().expect("OpenSSH's server is not installed");
-    let address = |server: &Sshd| server.address(&server.path("repository"));
-    let near = SftpStorage::create(&address(&server), &server.options()).unwrap();
-    if let Some(gib) = std::env::args().nth(1) {
-        return large(&near, &server.path(""), gib.parse().unwrap());
-    }
-    measure("near", &near);
-    server.reach_at(far(server.socket()));
-    measure("50ms", &SftpStorage::open(&address(&server), &server.options()).unwrap());
 }
