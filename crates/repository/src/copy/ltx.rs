@@ -64,34 +64,31 @@ impl LtxCopy<'_> {
         if Form::of_ltx(self.file.first_key()).is_sealed()
             && let Some(again) =
                 to.repository.begin_reseal(self.lineage, self.name, self.file.size())?
-            && let Some(sealed) = self.reseal(from, again, expected, progress)?
         {
-            return sealed.publish();
+            return self.reseal(from, again, expected, progress)?.publish();
         }
         self.encode_again(from, to, expected, progress)?.publish()
     }
 
-    /// `None` if the copy must say something else of itself.
+    /// What it says of itself is as true of the copy: that its header has the lineage, the transactions and the time of
+    /// its name is verified when a sealed file is opened.
     fn reseal(
         &self,
         from: CopyEnd<'_>,
         again: LtxResealer,
         expected: &HashMap<String, ObjectRef>,
         progress: &dyn Fn(u64),
-    ) -> Result<Option<SealedLtx>> {
+    ) -> Result<SealedLtx> {
         let storage = from.repository.storage();
         let node = from.repository.node_of(self.lineage);
         let damaged = |error| locate_damage(storage, self.file, expected, error);
         let (decoder, reader, resealing) =
             open_ltx_to_reseal(storage, self.file, node, expected, from.secrets, again)
                 .map_err(damaged)?;
-        if self.header(decoder.header()) != *decoder.header() {
-            return Ok(None);
-        }
         let (ends, plain_bytes) =
             read_pages(decoder, &reader, progress, |_, _, _| Ok(())).map_err(damaged)?;
         self.expect(ends)?;
-        resealing.finish(plain_bytes).map(Some)
+        resealing.finish(plain_bytes)
     }
 
     fn encode_again(
