@@ -19,6 +19,7 @@ use lifeboat_repository::{BackupName, Manifest, Source};
 use crate::backup::{Begun, backup_to};
 use crate::context::Chosen;
 use crate::copy::{newest_own, select_newer};
+use crate::threads::joined;
 use crate::{
     BackupEvent, BackupReport, BackupRequest, Context, CopyFailure, Error, Note, OpenRepository,
     Progress, Result, backup, copy,
@@ -263,11 +264,6 @@ impl<'scope, 'a: 'scope> Openers<'scope, 'a> {
     fn rest(self) -> Vec<Opening<'scope, 'a>> {
         self.openings.into_iter().flatten().collect()
     }
-}
-
-/// The result of a thread; its panic goes on in this one.
-fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Brings the repository that has the backup what it lacks of the others, of those that have been opened by now.

@@ -2,15 +2,15 @@
 //! but the markers is opened.
 
 use std::collections::BTreeMap;
-use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::{self, ScopedJoinHandle};
+use std::thread;
 
 use lifeboat_repository::{Marker, Repository, Time};
 use lifeboat_storage::{Child, Key, Storage};
 
 use crate::prefixed::Prefixed;
+use crate::threads::joined;
 use crate::{Context, Error, Result};
 
 /// As many repositories are looked at at the same time.
@@ -91,8 +91,7 @@ fn look_at_all(
     let mut looked: Vec<_> = thread::scope(|scope| {
         let threads = 0..AT_ONCE.min(directories.len());
         let threads: Vec<_> = threads.map(|_| scope.spawn(look_at_some)).collect();
-        let joined = threads.into_iter().map(ScopedJoinHandle::join);
-        joined.flat_map(|some| some.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        threads.into_iter().flat_map(joined).collect()
     });
     looked.sort_by_key(|(at, _)| *at);
     looked

@@ -102,6 +102,7 @@ mod staging;
 mod state;
 mod stats;
 mod status;
+mod threads;
 mod tidy;
 mod undelete;
 mod unlock;
