@@ -8,7 +8,8 @@
 //! They hand on in one direction only, and whoever waits, waits for those that come after it: so nobody waits
 //! for ever. What is between reading and packing takes [`pipeline::IN_FLIGHT_BYTES`] at most, whatever the size of
 //! files; beside it there are [`pipeline::IN_FLIGHT_EVENTS`] entries, a piece of 8 MiB for each thread that seals, the
-//! directories on the way to where the source is, the index (48 bytes a blob) and the ids of new blobs.
+//! directories on the way to where the source is, the index (48 bytes a blob), and for each new blob its id and, once an
+//! index object lists it, another 48 bytes, which the index takes over at the end.
 //!
 //! The snapshot is written last, by the calling thread, when all others have ended well: then all that it
 //! needs is durable and in an index.
@@ -87,6 +88,10 @@ impl Default for ArchiveOptions {
 
 /// Archives what `source` yields as a snapshot.
 ///
+/// What `index` lists is not stored again. It is the repository's, loaded under the lock that is still held (see
+/// [`Index`]); however this ends, it lists what it did, and what is listed by index objects that were written since
+/// and are durable. So a run of several archivings loads it once.
+///
 /// `fence` is asked before index objects and the snapshot are written; its error ends all. A file that cannot
 /// be read is left out and counted, as is whatever the source has problems with. Any other error means that
 /// there is no snapshot (but a whole one may be there if its storage failed while it was written); what was
@@ -95,18 +100,22 @@ impl Default for ArchiveOptions {
 /// [`crate::Error::Nothing`] if the source yields nothing.
 pub fn archive(
     repository: &ResticRepository,
+    index: &mut Index,
     source: &mut dyn Source,
     options: &ArchiveOptions,
     fence: Fence<'_>,
     progress: &dyn ArchiveProgress,
 ) -> Result<Archived> {
-    let index = Index::load(repository)?;
     let compared = options.parent.filter(|_| !options.force);
     let before = compared.and_then(|id| Some((id, repository.snapshot(&id).ok()?)));
     let unreadable = u64::from(compared.is_some() && before.is_none());
-    let parent = Parent::new(repository, &index, before.as_ref().map(|(_, snapshot)| snapshot));
-    let mut stored =
-        Pipeline { repository, index: &index, options, fence, progress }.run(source, parent)?;
+    let parent = Parent::new(repository, index, before.as_ref().map(|(_, snapshot)| snapshot));
+    let pipeline = Pipeline { repository, index, options, fence, progress };
+    let mut listed = Index::default();
+    let stored = pipeline.run(source, parent, &mut listed);
+    let absorbed = index.absorb(listed);
+    let mut stored = stored?;
+    absorbed?;
     stored.read.unreadable_parent_trees += unreadable;
     stored.account()?;
 

@@ -25,6 +25,10 @@ pub struct BlobLocation {
 }
 
 /// All blobs that the index objects of a repository list. A blob may be in several packs.
+///
+/// It says how the repository was when it was loaded, and what [`crate::archive`] stored with it since. Who took a
+/// lock of the repository before can go by it as long as the lock is held: nobody removes what it lists. What others
+/// add meanwhile is not in it, and at worst is stored once more.
 #[derive(Clone, Debug, Default)]
 pub struct Index {
     packs: Vec<PackId>,
@@ -131,10 +135,24 @@ impl Index {
         BlobLocation { pack: self.packs[entry.pack as usize], extent: entry.extent }
     }
 
-    fn add(&mut self, file: &IndexFile) -> Result<()> {
+    /// Takes up what was listed since, in no order. There is never a second copy of either.
+    pub(crate) fn absorb(&mut self, listed: Self) -> Result<()> {
+        if listed.packs.is_empty() {
+            return Ok(());
+        }
+        let before = pack_number(self.packs.len())?;
+        pack_number(self.packs.len() + listed.packs.len())?;
+        self.packs.extend(listed.packs);
+        absorb_entries(&mut self.data, listed.data, before);
+        absorb_entries(&mut self.trees, listed.trees, before);
+        self.sort();
+        Ok(())
+    }
+
+    /// Adds what an index object lists. It is found after [`Index::sort`].
+    pub(crate) fn add(&mut self, file: &IndexFile) -> Result<()> {
         for IndexedPack { id, blobs } in &file.packs {
-            let pack = u32::try_from(self.packs.len())
-                .map_err(|_| Error::corrupt("the index", "lists too many packs"))?;
+            let pack = pack_number(self.packs.len())?;
             self.packs.push(*id);
             for &PackedBlob { blob, extent } in blobs {
                 let entries = match blob.kind {
@@ -151,6 +169,17 @@ impl Index {
         self.data.sort_unstable_by_key(|entry| (entry.id, entry.pack));
         self.trees.sort_unstable_by_key(|entry| (entry.id, entry.pack));
     }
+}
+
+fn pack_number(number: usize) -> Result<u32> {
+    u32::try_from(number).map_err(|_| Error::corrupt("the index", "lists too many packs"))
+}
+
+/// Adds entries of which the table of packs begins at `before`.
+fn absorb_entries(entries: &mut Vec<IndexEntry>, listed: Vec<IndexEntry>, before: u32) {
+    entries.reserve_exact(listed.len());
+    entries
+        .extend(listed.into_iter().map(|entry| IndexEntry { pack: before + entry.pack, ..entry }));
 }
 
 /// What one index object lists.

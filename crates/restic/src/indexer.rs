@@ -2,7 +2,7 @@
 
 use crate::index::{IndexFile, write_index_file};
 use crate::packer::FinishedPack;
-use crate::{ResticRepository, Result};
+use crate::{Index, ResticRepository, Result};
 
 /// An index object is written when so many blobs are in none, as restic does. What is in none is stored again
 /// by whoever continues after this program was killed.
@@ -19,12 +19,19 @@ pub(crate) struct Indexer<'a> {
     pending: IndexFile,
     pending_blobs: usize,
     stored_bytes: u64,
+    /// What was listed, for whoever goes on with it.
+    listed: Option<&'a mut Index>,
 }
 
 impl<'a> Indexer<'a> {
     pub(crate) fn new(repository: &'a ResticRepository, fence: Fence<'a>) -> Self {
         let pending = IndexFile::default();
-        Self { repository, fence, pending, pending_blobs: 0, stored_bytes: 0 }
+        Self { repository, fence, pending, pending_blobs: 0, stored_bytes: 0, listed: None }
+    }
+
+    /// Adds to `listed` what index objects list as soon as they are durable, in no order.
+    pub(crate) fn telling(self, listed: &'a mut Index) -> Self {
+        Self { listed: Some(listed), ..self }
     }
 
     /// Makes a pack durable, and, if that is many blobs in no index, an index of them.
@@ -50,8 +57,8 @@ impl<'a> Indexer<'a> {
         }
         (self.fence)()?;
         write_index_file(self.repository, &self.pending)?;
-        self.pending = IndexFile::default();
+        let written = std::mem::take(&mut self.pending);
         self.pending_blobs = 0;
-        Ok(())
+        self.listed.as_mut().map_or(Ok(()), |listed| listed.add(&written))
     }
 }

@@ -1,7 +1,12 @@
 //! The files part of a repository, in use.
 
+use std::sync::{Arc, OnceLock};
+
 use lifeboat_repository::Secrets;
-use lifeboat_restic::{LockKind, ResticRepository, exists};
+use lifeboat_restic::{
+    ArchiveOptions, ArchiveProgress, Archived, Index, LockKind, ResticRepository, Source, archive,
+    exists,
+};
 
 use crate::credential::KeyMaterial;
 use crate::held_locks::LockTicket;
@@ -12,6 +17,8 @@ use crate::{Error, OpenRepository, Result};
 pub(crate) struct FilesPart {
     pub(crate) repository: ResticRepository,
     pub(crate) lock: LockTicket,
+    /// Loaded at its first use, under the lock.
+    index: OnceLock<Arc<Index>>,
 }
 
 impl FilesPart {
@@ -39,14 +46,43 @@ impl FilesPart {
     ) -> Result<Self> {
         tend_keys(opened, &repository, secrets)?;
         let lock = opened.context().held_locks().take(&repository, LockKind::Shared)?;
-        Ok(Self { repository, lock })
+        Ok(Self { repository, lock, index: OnceLock::new() })
     }
 
     /// Opens it with a lock; `None` if there is none.
     pub(crate) fn open(opened: &OpenRepository<'_>, kind: LockKind) -> Result<Option<Self>> {
         let Some(repository) = look(opened)? else { return Ok(None) };
         let lock = opened.context().held_locks().take(&repository, kind)?;
-        Ok(Some(Self { repository, lock }))
+        Ok(Some(Self { repository, lock, index: OnceLock::new() }))
+    }
+
+    /// Which pack holds which blob, with what was archived with it: the lock keeps that true, and others' blobs that
+    /// are not in it are not known. It is loaded once, however many ask one after the other.
+    pub(crate) fn index(&self) -> Result<Arc<Index>> {
+        if let Some(index) = self.index.get() {
+            return Ok(Arc::clone(index));
+        }
+        let index = Arc::new(Index::load(&self.repository)?);
+        Ok(Arc::clone(self.index.get_or_init(|| index)))
+    }
+
+    /// Archives what `source` yields. While somebody else has the index in hand, this takes the memory of a second
+    /// one.
+    pub(crate) fn archive(
+        &mut self,
+        source: &mut dyn Source,
+        options: &ArchiveOptions,
+        progress: &dyn ArchiveProgress,
+    ) -> Result<Archived> {
+        let mut index = self.index()?;
+        // Or there would be two in hand here.
+        self.index.take();
+        let lock = &self.lock;
+        let fence = || lock.still_ours();
+        let known = Arc::make_mut(&mut index);
+        let archived = archive(&self.repository, known, source, options, &fence, progress);
+        self.index = index.into();
+        Ok(archived?)
     }
 }
 

@@ -8,9 +8,7 @@ use lifeboat_repository::{
     BackupId, CommandSource, DeviceSource, FilesSource, Problem, Source as Stored, StoredTree,
     Time, snapshot_tags,
 };
-use lifeboat_restic::{
-    ArchiveOptions, ArchiveProgress, Archived, SnapshotId, Source, archive, escape,
-};
+use lifeboat_restic::{ArchiveOptions, ArchiveProgress, Archived, SnapshotId, Source, escape};
 
 use super::among::Among;
 use super::single::{Origin, SingleFile};
@@ -46,13 +44,14 @@ impl Taken {
         if !found.need_files() {
             return None;
         }
-        let store = match FilesPart::to_write(opened) {
-            Ok(part) => Store { opened, part, backup, progress },
+        let part = match FilesPart::to_write(opened) {
+            Ok(part) => part,
             Err(error) => {
                 self.fail_all(found, error);
                 return None;
             }
         };
+        let mut store = Store { opened, part, backup, progress };
         for target in &found.files {
             let path = target.config.paths.first().filter(|_| target.config.paths.len() == 1);
             self.take(opened.context(), &target.name, path.cloned(), progress, |taken| {
@@ -84,7 +83,7 @@ impl Taken {
 }
 
 impl Store<'_> {
-    fn files(&self, target: &FilesTarget, taken: &mut Taken) -> Result<Stored> {
+    fn files(&mut self, target: &FilesTarget, taken: &mut Taken) -> Result<Stored> {
         let (began, time) = (Instant::now(), Time::now());
         let paths: Vec<String> =
             target.paths().iter().map(|path| escape(path.as_os_str())).collect();
@@ -114,7 +113,7 @@ impl Store<'_> {
         })))
     }
 
-    fn command(&self, target: &CommandTarget) -> Result<Stored> {
+    fn command(&mut self, target: &CommandTarget) -> Result<Stored> {
         let (began, time) = (Instant::now(), Time::now());
         let command = target.config.run.to_string();
         let failed = |problem: std::io::Error| Error::Command {
@@ -146,7 +145,7 @@ impl Store<'_> {
         })))
     }
 
-    fn device(&self, target: &DeviceTarget) -> Result<Stored> {
+    fn device(&mut self, target: &DeviceTarget) -> Result<Stored> {
         let (began, time) = (Instant::now(), Time::now());
         let mut source = SingleFile::new(&target.name, Origin::device(&target.path)?);
         let archived = self
@@ -167,7 +166,7 @@ impl Store<'_> {
     }
 
     fn archive(
-        &self,
+        &mut self,
         source: &mut dyn Source,
         name: &str,
         paths: Vec<String>,
@@ -187,12 +186,9 @@ impl Store<'_> {
             ..ArchiveOptions::default()
         };
         self.progress.begin(&format!("storing {name}"), None);
-        let lock = &self.part.lock;
-        let fence = || lock.still_ours();
-        let told = Told(self.progress);
-        let archived = archive(&self.part.repository, source, &options, &fence, &told);
+        let archived = self.part.archive(source, &options, &Told(self.progress));
         self.progress.end();
-        Ok(archived?)
+        archived
     }
 
     /// The last snapshot of a source, to compare with.

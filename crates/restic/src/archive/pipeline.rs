@@ -39,8 +39,13 @@ pub(super) struct Pipeline<'a> {
 }
 
 impl Pipeline<'_> {
-    /// Runs all threads to their end.
-    pub(super) fn run(&self, source: &mut dyn Source, parent: Parent<'_>) -> Result<Stored> {
+    /// Runs all threads to their end. `listed` gets what durable index objects list then, whatever comes of it.
+    pub(super) fn run(
+        &self,
+        source: &mut dyn Source,
+        parent: Parent<'_>,
+        listed: &mut Index,
+    ) -> Result<Stored> {
         let Self { repository, index, options, fence, progress } = *self;
         let (storage, cipher) = (&**repository.storage(), &**repository.cipher());
         let chunker = &Chunker::new(repository.config().chunker_polynomial);
@@ -51,7 +56,7 @@ impl Pipeline<'_> {
             let outcome = &outcome;
             outcome.of(|| {
                 let (packs, waiting_packs) = sync_channel(IN_FLIGHT_PACKS);
-                let indexer = Indexer::new(repository, fence);
+                let indexer = Indexer::new(repository, fence).telling(listed);
                 let publish = move || outcome.of(|| publish_packs(indexer, waiting_packs));
                 let publisher = spawn(scope, "archive-publish", publish)?;
 

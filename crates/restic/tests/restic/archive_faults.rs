@@ -147,7 +147,9 @@ fn a_fence_ends_it() {
             }
             _ => Ok(()),
         };
-        let error = archive(&repository, &mut script(), &options(None), &fence, &()).unwrap_err();
+        let mut index = Index::load(&repository).unwrap();
+        let error = archive(&repository, &mut index, &mut script(), &options(None), &fence, &())
+            .unwrap_err();
         assert_eq!(error.to_string(), "fence is corrupt: closed");
         assert_eq!(asked.into_inner(), refused + 1);
         assert_eq!(list::<IndexId>(&**repository.storage()).unwrap().len(), refused);

@@ -63,7 +63,9 @@ fn what_cannot_be_read_is_left_out_and_told() {
         .item(SourceItem::LeftOut)
         .file("/z", *b"last");
     let told = Told::default();
-    let archived = archive(&repository, &mut script, &options(None), &|| Ok(()), &told).unwrap();
+    let (options, mut index) = (options(None), Index::load(&repository).unwrap());
+    let archived =
+        archive(&repository, &mut index, &mut script, &options, &|| Ok(()), &told).unwrap();
 
     let kept = read_all(&repository, &archived.snapshot).unwrap();
     assert_eq!(
@@ -231,7 +233,8 @@ fn what_was_not_touched_is_not_opened() {
 
     let mut forced = closed().file("/e", *b"22");
     let options = ArchiveOptions { force: true, ..options(Some(second.snapshot)) };
-    let third = archive(&repository, &mut forced, &options, &|| Ok(()), &()).unwrap();
+    let mut index = Index::load(&repository).unwrap();
+    let third = archive(&repository, &mut index, &mut forced, &options, &|| Ok(()), &()).unwrap();
     assert_eq!((third.files_unmodified, third.problems.count()), (0, 1));
 }
 
@@ -281,7 +284,10 @@ fn a_large_parent_is_read_in_few_requests() {
         script
     };
     let options = |parent| ArchiveOptions { pack_bytes: 3_000_000, ..options(parent) };
-    let run = |parent| archive(&repository, &mut script(), &options(parent), &|| Ok(()), &());
+    let run = |parent| {
+        let mut index = Index::load(&repository)?;
+        archive(&repository, &mut index, &mut script(), &options(parent), &|| Ok(()), &())
+    };
     let first = run(None).unwrap();
     assert!(first.stored_bytes > 5_000_000, "{first:?}");
     storage.reset(None);

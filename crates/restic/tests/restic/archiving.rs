@@ -28,7 +28,8 @@ pub(crate) fn archive_path(
     };
     let paths = SourcePaths::new(&[path.to_owned()]).unwrap();
     let mut walk = Walk::new(&paths, WalkOptions::default());
-    archive(repository, &mut walk, &options, &|| Ok(()), &()).unwrap()
+    let mut index = Index::load(repository).unwrap();
+    archive(repository, &mut index, &mut walk, &options, &|| Ok(()), &()).unwrap()
 }
 
 /// A tree of all that there is.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod archive_faults;
+mod archive_runs;
 mod archive_sources;
 mod archiving;
 mod check;

@@ -128,11 +128,21 @@ impl Script {
 
     /// Archives it with small packs and three threads that seal.
     pub(crate) fn archive(
-        mut self,
+        self,
         repository: &ResticRepository,
         parent: Option<SnapshotId>,
     ) -> Result<Archived> {
-        archive(repository, &mut self, &options(parent), &|| Ok(()), &())
+        self.archive_with(repository, &mut Index::load(repository)?, parent)
+    }
+
+    /// The same, with an index that is there.
+    pub(crate) fn archive_with(
+        mut self,
+        repository: &ResticRepository,
+        index: &mut Index,
+        parent: Option<SnapshotId>,
+    ) -> Result<Archived> {
+        archive(repository, index, &mut self, &options(parent), &|| Ok(()), &())
     }
 }
 
