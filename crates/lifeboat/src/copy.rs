@@ -115,17 +115,32 @@ pub fn copy(
     plan: CopyPlan,
     progress: &dyn Progress,
 ) -> Result<CopyReport> {
+    copy_from(from, None, to, plan, progress)
+}
+
+/// The same; `held` is the files part of `from`, if it is in hand, with its lock and its index. Then `from` is taken for
+/// farther away than `to`: it is asked for nothing of files that `to` has.
+pub(crate) fn copy_from(
+    from: &OpenRepository<'_>,
+    held: Option<&FilesPart>,
+    to: &OpenRepository<'_>,
+    plan: CopyPlan,
+    progress: &dyn Progress,
+) -> Result<CopyReport> {
     to.require_writable()?;
     let needs_files = has_files(&plan) && to.repository().form().is_sealed();
     let mut report = CopyReport { failures: plan.unreadable, ..CopyReport::default() };
-    let files = if needs_files { Files::open(from, to)? } else { None };
+    let opened = match held {
+        None if needs_files => FilesPart::open(from, LockKind::Shared)?,
+        _ => None,
+    };
+    let source = held.or(opened.as_ref()).filter(|_| needs_files);
+    // Without one although a manifest names what is in it: each of those that do fails by itself.
+    let files = source.map(|source| Files::open(source, to)).transpose()?;
     let fence = || files.as_ref().map_or(Ok(()), Files::still_ours);
     let mut copier = Copier::new(end(from)?, end(to)?);
     if let Some(files) = &files {
-        let between = SnapshotCopier::open(
-            files.source.repository.clone(),
-            Some(files.target.repository.clone()),
-        )?;
+        let between = files.copier(held.is_some())?;
         report.cut_otherwise = !between.cuts_alike();
         let options = CopyOptions::default();
         copier = copier.with_files(FilesCopy { copier: between, fence: &fence, options });
@@ -152,18 +167,21 @@ pub fn copy(
 }
 
 /// The files parts of both, with locks that keep others from removing anything.
-struct Files {
-    source: FilesPart,
+struct Files<'a> {
+    source: &'a FilesPart,
     target: FilesPart,
 }
 
-impl Files {
-    /// `None` if the source has no files part although a manifest names what is in it: each of those that do
-    /// fails by itself.
-    fn open(from: &OpenRepository<'_>, to: &OpenRepository<'_>) -> Result<Option<Self>> {
-        let Some(source) = FilesPart::open(from, LockKind::Shared)? else { return Ok(None) };
+impl<'a> Files<'a> {
+    fn open(source: &'a FilesPart, to: &OpenRepository<'_>) -> Result<Self> {
         let target = FilesPart::to_write_like(to, &source.repository)?;
-        Ok(Some(Self { source, target }))
+        Ok(Self { source, target })
+    }
+
+    fn copier(&self, source_is_far: bool) -> Result<SnapshotCopier> {
+        let (source, target) = (self.source.repository.clone(), self.target.repository.clone());
+        let copier = SnapshotCopier::with_index(source, self.source.index()?, Some(target))?;
+        Ok(if source_is_far { copier.far_source() } else { copier })
     }
 
     fn still_ours(&self) -> lifeboat_restic::Result<()> {

@@ -6,11 +6,13 @@
 //! a copy that was killed leaves is a part of the next one, or goes with the next prune.
 //!
 //! Every directory is read, also those that the target has: that it has a directory does not mean that it has
-//! what is in it, where something was killed or damaged.
+//! what is in it, where something was killed or damaged. It is named by its plain bytes, so those that the target
+//! has may be read from there, if the source is farther away.
 //!
-//! The caller holds a lock of each repository from before [`SnapshotCopier::open`] until what names the copies
-//! is written: the indexes are read once, and what they list must stay.
+//! The caller holds a lock of each repository from before its index is loaded ([`SnapshotCopier::open`]) until what
+//! names the copies is written: the indexes are read once, and what they list must stay.
 
+mod trees;
 mod walk;
 
 use std::collections::HashSet;
@@ -69,11 +71,14 @@ pub struct CopiedSnapshot {
 /// Copies snapshots from one repository to another.
 ///
 /// Takes the memory of both indexes, some 40 to 80 bytes for each directory that was seen and each blob that
-/// was copied, that of the directories on the way to where it is, and what [`ReadOptions`] says.
+/// was copied, that of the directories on the way to where it is (and of some megabytes around them, 32 MiB at most
+/// for each repository that they are read from), and what [`ReadOptions`] says.
 #[derive(Debug)]
 pub struct SnapshotCopier {
     source: ResticRepository,
     source_index: Arc<Index>,
+    /// Whether directories are rather read from the target.
+    source_is_far: bool,
     target: Option<ResticRepository>,
     target_index: Index,
     /// Directories of which the target has everything.
@@ -88,9 +93,34 @@ impl SnapshotCopier {
     /// Reads the indexes of both. Without a target, everything is missing in it.
     pub fn open(source: ResticRepository, target: Option<ResticRepository>) -> Result<Self> {
         let source_index = Arc::new(Index::load(&source)?);
+        Self::with_index(source, source_index, target)
+    }
+
+    /// The same, with an index of the source that is there already: it must list all that the snapshots need which
+    /// are copied, and have been loaded under the lock that is held. The target's is read.
+    pub fn with_index(
+        source: ResticRepository,
+        source_index: Arc<Index>,
+        target: Option<ResticRepository>,
+    ) -> Result<Self> {
         let target_index = target.as_ref().map_or_else(|| Ok(Index::default()), Index::load)?;
-        let (whole, stored) = (HashSet::new(), HashSet::new());
-        Ok(Self { source, source_index, target, target_index, whole, stored, copies: None })
+        Ok(Self {
+            source,
+            source_index,
+            source_is_far: false,
+            target,
+            target_index,
+            whole: HashSet::new(),
+            stored: HashSet::new(),
+            copies: None,
+        })
+    }
+
+    /// The target is nearer than the source: directories that it lists are read from there, and from the source only
+    /// where that fails. Then the source is asked for snapshots and for what the target lacks, and nothing else.
+    #[must_use]
+    pub fn far_source(self) -> Self {
+        Self { source_is_far: true, ..self }
     }
 
     /// Whether files are cut at the same places in both: else what a later backup stores in the target shares

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::SnapshotCopier;
-use crate::tree_reader::TreeReader;
+use super::trees::Trees;
 use crate::{BlobHandle, BlobId, BlobKind, Error, Result, Tree, TreeId};
 
 /// What was found on the way. It counts for nothing until all that is missing is stored.
@@ -34,7 +34,7 @@ impl SnapshotCopier {
         mut store: impl FnMut(BlobHandle, &[u8]) -> Result<()>,
     ) -> Result<Walked> {
         let mut walked = Walked::default();
-        let mut reader = TreeReader::new(&self.source, &self.source_index);
+        let mut reader = Trees::new(self);
         let mut steps = vec![Step::Enter(root)];
         while let Some(step) = steps.pop() {
             let id = match step {
@@ -48,7 +48,7 @@ impl SnapshotCopier {
                 continue;
             }
             let blob = BlobHandle { kind: BlobKind::Tree, id: id.into() };
-            let plain = reader.read_plain(id)?;
+            let plain = reader.read(id)?;
             let tree = understood(id, &plain)?;
             if self.lacks(&blob) && walked.blobs.insert(blob) {
                 steps.push(Step::Leave(blob, plain));

@@ -9,6 +9,7 @@ mod archiving;
 mod check;
 mod common;
 mod copying;
+mod copying_far;
 mod documents;
 mod fixture;
 mod foundations;
