@@ -11,6 +11,7 @@ use lifeboat_repository::{
 
 use crate::capture::{CaptureOptions, capture};
 use crate::error::chain;
+use crate::files::FilesPart;
 use crate::hooks::HookSubject;
 use crate::sources::sources;
 use crate::verify::verify;
@@ -143,8 +144,18 @@ impl Begun {
         request: &BackupRequest,
         progress: &dyn Progress,
     ) -> Result<BackupReport> {
+        self.write(opened, request, progress)?.complete(opened, request, progress)
+    }
+
+    /// Writes all of the backup; nobody is told yet that it is there.
+    pub(crate) fn write(
+        self,
+        opened: &OpenRepository<'_>,
+        request: &BackupRequest,
+        progress: &dyn Progress,
+    ) -> Result<Written> {
         let Self { id, started, found } = self;
-        make(opened, request, found, (id, started), progress)
+        write(opened, request, found, (id, started), progress)
             .map_err(|error| failed(id, error, progress))
     }
 
@@ -163,13 +174,67 @@ fn failed(id: BackupId, error: Error, progress: &dyn Progress) -> Error {
     error
 }
 
-fn make(
+/// A backup that was written.
+pub(crate) struct Written {
+    pub(crate) manifest: Manifest,
+    /// As long as it is not there for all to see, nobody may remove what its manifest names.
+    pub(crate) held: Option<FilesPart>,
+    failures: Vec<SourceReport>,
+    changed_by: BTreeMap<String, ChangedBy>,
+    skipped: Vec<String>,
+}
+
+impl Written {
+    /// The same backup, as it was copied to another repository.
+    pub(crate) fn copied(self, manifest: Manifest) -> Self {
+        Self { manifest, held: None, ..self }
+    }
+
+    /// It is there: tells so, and verifies it if that was asked for.
+    pub(crate) fn complete(
+        self,
+        opened: &OpenRepository<'_>,
+        request: &BackupRequest,
+        progress: &dyn Progress,
+    ) -> Result<BackupReport> {
+        let Self { manifest, held, failures, changed_by, skipped } = self;
+        drop(held);
+        let location = opened.repository().location();
+        let name = manifest.name(opened.repository().form())?;
+        let (verified, link) = (false, opened.link());
+        let mut report = BackupReport {
+            name,
+            manifest,
+            failures,
+            location,
+            link,
+            verified,
+            changed_by,
+            skipped,
+        };
+        progress.event(&BackupEvent::Completed { report: &report });
+        if request.verify {
+            verify(opened, &report.manifest, progress)
+                .map_err(|error| failed(report.manifest.id, error, progress))?;
+            report.verified = true;
+            progress.event(&BackupEvent::Validated { report: &report });
+        }
+        Ok(report)
+    }
+
+    /// It came to nothing.
+    pub(crate) fn fail(&self, error: Error, progress: &dyn Progress) -> Error {
+        failed(self.manifest.id, error, progress)
+    }
+}
+
+fn write(
     opened: &OpenRepository<'_>,
     request: &BackupRequest,
     mut found: Sources,
     (id, started): (BackupId, Time),
     progress: &dyn Progress,
-) -> Result<BackupReport> {
+) -> Result<Written> {
     let context = opened.context();
     opened.require_writable()?;
     if request.verify {
@@ -205,19 +270,7 @@ fn make(
         sources,
     };
     opened.repository().write_manifest(&manifest, &context.host().key)?;
-    drop(held);
-    let location = opened.repository().location();
-    let name = manifest.name(opened.repository().form())?;
-    let (verified, link) = (false, opened.link());
-    let mut report =
-        BackupReport { name, manifest, failures, location, link, verified, changed_by, skipped };
-    progress.event(&BackupEvent::Completed { report: &report });
-    if request.verify {
-        verify(opened, &report.manifest, progress)?;
-        report.verified = true;
-        progress.event(&BackupEvent::Validated { report: &report });
-    }
-    Ok(report)
+    Ok(Written { manifest, held, failures, changed_by, skipped })
 }
 
 /// What came of the sources.

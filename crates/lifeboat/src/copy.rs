@@ -45,6 +45,13 @@ pub struct CopyPlan {
     pub other_host: Option<String>,
 }
 
+impl CopyPlan {
+    /// One backup, which the target lacks.
+    pub(crate) fn of(backup: Manifest) -> Self {
+        Self { backups: vec![backup], there: 0, unreadable: Vec::new(), other_host: None }
+    }
+}
+
 /// A backup that was not copied.
 #[derive(Debug)]
 pub struct CopyFailure {
@@ -136,11 +143,11 @@ pub(crate) fn copy_from(
     };
     let source = held.or(opened.as_ref()).filter(|_| needs_files);
     // Without one although a manifest names what is in it: each of those that do fails by itself.
-    let files = source.map(|source| Files::open(source, to)).transpose()?;
+    let files = source.map(|source| Files::open(source, held.is_some(), to)).transpose()?;
     let fence = || files.as_ref().map_or(Ok(()), Files::still_ours);
     let mut copier = Copier::new(end(from)?, end(to)?);
     if let Some(files) = &files {
-        let between = files.copier(held.is_some())?;
+        let between = files.copier()?;
         report.cut_otherwise = !between.cuts_alike();
         let options = CopyOptions::default();
         copier = copier.with_files(FilesCopy { copier: between, fence: &fence, options });
@@ -169,23 +176,29 @@ pub(crate) fn copy_from(
 /// The files parts of both, with locks that keep others from removing anything.
 struct Files<'a> {
     source: &'a FilesPart,
+    source_is_far: bool,
     target: FilesPart,
 }
 
 impl<'a> Files<'a> {
-    fn open(source: &'a FilesPart, to: &OpenRepository<'_>) -> Result<Self> {
+    fn open(source: &'a FilesPart, source_is_far: bool, to: &OpenRepository<'_>) -> Result<Self> {
         let target = FilesPart::to_write_like(to, &source.repository)?;
-        Ok(Self { source, target })
+        Ok(Self { source, source_is_far, target })
     }
 
-    fn copier(&self, source_is_far: bool) -> Result<SnapshotCopier> {
+    fn copier(&self) -> Result<SnapshotCopier> {
         let (source, target) = (self.source.repository.clone(), self.target.repository.clone());
         let copier = SnapshotCopier::with_index(source, self.source.index()?, Some(target))?;
-        Ok(if source_is_far { copier.far_source() } else { copier })
+        Ok(if self.source_is_far { copier.far_source() } else { copier })
     }
 
+    /// The lock of a source that stopped answering is lost after a while. What is copied of it waits on this machine;
+    /// and what somebody removed there would show as damage.
     fn still_ours(&self) -> lifeboat_restic::Result<()> {
-        self.source.lock.still_ours().and_then(|()| self.target.lock.still_ours())
+        if !self.source_is_far {
+            self.source.lock.still_ours()?;
+        }
+        self.target.lock.still_ours()
     }
 }
 

@@ -367,6 +367,18 @@ impl Error {
         matches!(self, Self::Repository(lifeboat_repository::Error::Storage(_)))
     }
 
+    /// Whether the storage at a location failed.
+    pub(crate) fn is_of_storage_at(&self, location: &str) -> bool {
+        use lifeboat_repository::Error as Repository;
+        let storage = match self {
+            Self::Shared(error) => return error.is_of_storage_at(location),
+            Self::Repository(Repository::Storage(error))
+            | Self::Repository(Repository::Files(lifeboat_restic::Error::Storage(error))) => error,
+            _ => return false,
+        };
+        storage.location() == Some(location)
+    }
+
     /// Whether other bytes have the name of an object that was to be written.
     pub(crate) fn is_taken_name(&self) -> bool {
         let Self::Repository(lifeboat_repository::Error::Storage(error)) = self else {

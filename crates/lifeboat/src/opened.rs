@@ -3,7 +3,9 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use lifeboat_repository::{BackupName, KeepRules, Manifest, Repository, Secrets, encode_name};
+use lifeboat_repository::{
+    BackupName, Deferred, KeepRules, Manifest, Repository, Secrets, encode_name,
+};
 use lifeboat_storage::Storage;
 
 use crate::context::{Access, Chosen};
@@ -96,6 +98,18 @@ impl<'a> OpenRepository<'a> {
             self.repository.set_outbox(outbox.storage.clone());
         }
         Ok(())
+    }
+
+    /// Lets what is written from now on wait on this machine until it is sent: what copying from it needs is at hand
+    /// then. `None`, and nothing is changed, where it cannot wait, or cannot be copied.
+    pub(crate) fn defer(&mut self) -> Result<Option<Arc<Deferred>>> {
+        self.require_writable()?;
+        let Some(Some(outbox)) = self.outbox.get() else { return Ok(None) };
+        if !self.can_read() {
+            return Ok(None);
+        }
+        self.secrets()?;
+        Ok(self.repository.defer(outbox.storage.clone())?)
     }
 
     /// Says that a repository is not encrypted when this host uses it for the first time.

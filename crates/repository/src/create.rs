@@ -65,7 +65,10 @@ fn unless_there(
 }
 
 /// Size and SHA-256 of an object.
-pub(crate) fn digest_of(storage: &dyn Storage, key: &Key) -> Result<ObjectDigest> {
+pub(crate) fn digest_of(
+    storage: &dyn Storage,
+    key: &Key,
+) -> lifeboat_storage::Result<ObjectDigest> {
     let mut reader = HashingReader::new(storage.read(key, None)?);
     std::io::copy(&mut reader, &mut std::io::sink())
         .map_err(|error| Error::from_stream("read", error))?;

@@ -12,6 +12,7 @@ mod check;
 mod compact;
 mod copy;
 mod create;
+mod deferred;
 mod deletion;
 mod document;
 mod drill;
@@ -67,6 +68,7 @@ pub use compact::{
     NotMerged, base_due, compact, compact_as_planned, merge, plan_compact, plan_merges,
 };
 pub use copy::{BackupCopy, Copier, CopyEnd, FilesCopy};
+pub use deferred::Deferred;
 pub use drill::passed_drills;
 pub use error::{Error, Result};
 pub use fetch::{LtxReader, LtxStream, locate_damage, open_ltx};

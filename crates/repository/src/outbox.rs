@@ -5,12 +5,13 @@
 //! they are, as often as it takes. Sealing again would give other bytes under the same name, which no
 //! storage could tell from somebody else's.
 //!
-//! A repository over a network has an outbox for all that it stores: see [`Repository::set_outbox`].
+//! A repository over a network has an outbox for all LTX files that it stores: see [`Repository::set_outbox`]; and
+//! for all of a backup that goes to several at once: see [`Repository::defer`].
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use lifeboat_storage::{Entry, Storage, StoredContent};
+use lifeboat_storage::{Entry, Key, Storage, StoredContent};
 
 use crate::create::{digest_of, publish_content};
 use crate::document::key;
@@ -89,7 +90,7 @@ impl Repository {
     /// Sends the objects of a file, in their order, and removes each from the outbox when it has come through.
     pub(crate) fn send_all(&self, outbox: &dyn Storage, objects: &[ObjectRef]) -> Result<()> {
         for object in objects {
-            let key = key(object.key.clone())?;
+            let key = key(&object.key)?;
             let Some(entry) = outbox.stat(&key)? else {
                 let location = outbox.location();
                 return Err(lifeboat_storage::Error::NotFound { key, location }.into());
@@ -100,10 +101,13 @@ impl Repository {
         Ok(())
     }
 
-    /// Sends what a process that was killed left in an outbox, if it is whole, and empties the outbox. What is not
-    /// whole is of no use: sealed again it would have other bytes. How many objects were sent.
+    /// Sends what a process that was killed left in an outbox: LTX files, if they are whole, and the origins of their
+    /// lineages. Then the outbox is empty. What is not whole is of no use: sealed again it would have other bytes. How
+    /// many objects were sent.
     pub fn resume(&self, outbox: &dyn Storage) -> Result<u64> {
-        let waiting = self.outgoing(outbox)?;
+        let (marks, waiting): (Vec<_>, Vec<_>) =
+            self.outgoing(outbox)?.into_iter().partition(|one| marked(&one.entry.key).is_some());
+        let marked: HashSet<&str> = marks.iter().filter_map(|one| marked(&one.entry.key)).collect();
         let ends: HashSet<LtxName> = waiting
             .iter()
             .filter(|one| is_last(self.form(), &one.entry))
@@ -111,7 +115,8 @@ impl Repository {
             .collect();
         let mut sent = 0;
         for Outgoing { entry, name } in &waiting {
-            if name.is_some_and(|name| ends.contains(&name)) {
+            let is_whole = name.is_some_and(|name| ends.contains(&name)) || is_origin(&entry.key);
+            if is_whole && !marked.contains(entry.key.as_str()) {
                 match self.send(outbox, entry) {
                     // Somebody else has stored the same there: then these are not needed.
                     Err(Error::Storage(lifeboat_storage::Error::Exists { .. })) => {}
@@ -121,6 +126,9 @@ impl Repository {
             }
             outbox.remove(&entry.key)?;
         }
+        for mark in &marks {
+            outbox.remove(&mark.entry.key)?;
+        }
         Ok(sent)
     }
 
@@ -129,6 +137,24 @@ impl Repository {
         let path = rest.strip_prefix("ltx/")?;
         Some(LtxName::parse(self.form(), path, entry.modified)?.0)
     }
+}
+
+/// Beside an object that was sent and is still in its outbox there is an empty one in this directory.
+const SENT: &str = "sent/";
+
+/// What says that an object was sent.
+pub(crate) fn sent_mark(of: &Key) -> lifeboat_storage::Result<Key> {
+    format!("{SENT}{of}").parse()
+}
+
+/// What a mark says it of.
+fn marked(mark: &Key) -> Option<&str> {
+    mark.as_str().strip_prefix(SENT)
+}
+
+/// Whether an object says what a lineage began with.
+fn is_origin(key: &Key) -> bool {
+    split(key).is_some_and(|(.., rest)| rest.starts_with("origin."))
 }
 
 /// Whether an object is the last of its file: the first parts of one may have gone before.

@@ -120,6 +120,12 @@ impl Repository {
         self
     }
 
+    /// Writes to another storage of the same objects from now on, which has an outbox of its own.
+    pub(crate) fn write_to(&mut self, storage: Arc<dyn Storage>) {
+        self.storage = storage;
+        self.outbox = OnceLock::new();
+    }
+
     /// Where it is, for messages.
     pub fn location(&self) -> String {
         self.storage.location()

@@ -109,6 +109,17 @@ impl Error {
         error.downcast().unwrap_or_else(|source| Self::Stream { operation, source })
     }
 
+    /// Where what failed is, if it is a place that failed.
+    #[must_use]
+    pub fn location(&self) -> Option<&str> {
+        match self {
+            Self::Exists { location, .. }
+            | Self::NotFound { location, .. }
+            | Self::Storage { location, .. } => Some(location),
+            _ => None,
+        }
+    }
+
     /// Whether the store keeps an object from being removed for now ([`Cause::Protected`]).
     #[must_use]
     pub fn is_protected(&self) -> bool {

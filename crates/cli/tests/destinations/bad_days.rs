@@ -160,7 +160,7 @@ fn what_a_killed_process_had_sealed_is_sent_by_the_next() {
 }
 
 /// What is in the outboxes: keys and bytes.
-fn waiting(home: &Home) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn waiting(home: &Home) -> Vec<(String, Vec<u8>)> {
     let outboxes = home.state().join("outboxes");
     let files = files_below(&outboxes)
         .into_iter()

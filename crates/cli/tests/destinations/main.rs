@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod append_only;
+mod at_once;
 mod bad_days;
 #[path = "../common/mod.rs"]
 mod common;
