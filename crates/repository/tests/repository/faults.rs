@@ -12,7 +12,7 @@ use crate::common::{
 };
 
 /// The first backup has `app`; the second has what changed of it, and `new`, with parts.
-fn first(world: &World) -> (Database, Database) {
+pub(crate) fn first(world: &World) -> (Database, Database) {
     let mut app = Database::new("pi", "app", 12);
     backup(&world.repository, &mut [&mut app]).unwrap();
     for page in [3, 5, 13, 14, 15, 16, 17, 18] {

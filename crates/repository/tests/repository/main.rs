@@ -8,6 +8,7 @@ mod common;
 mod compact;
 mod copying;
 mod damage;
+mod deferred;
 mod faults;
 mod forget;
 mod keys;
