@@ -125,8 +125,8 @@ pub fn copy(
     copy_from(from, None, to, plan, progress)
 }
 
-/// The same; `held` is the files part of `from`, if it is in hand, with its lock and its index. Then `from` is taken for
-/// farther away than `to`: it is asked for nothing of files that `to` has.
+/// The same; `held` is the files part of `from`, if it is in hand, with its lock and its index. Then `from` is taken
+/// for farther away than `to`: it is asked for nothing of files that `to` has.
 pub(crate) fn copy_from(
     from: &OpenRepository<'_>,
     held: Option<&FilesPart>,

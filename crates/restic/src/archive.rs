@@ -8,8 +8,8 @@
 //! They hand on in one direction only, and whoever waits, waits for those that come after it: so nobody waits
 //! for ever. What is between reading and packing takes [`pipeline::IN_FLIGHT_BYTES`] at most, whatever the size of
 //! files; beside it there are [`pipeline::IN_FLIGHT_EVENTS`] entries, a piece of 8 MiB for each thread that seals, the
-//! directories on the way to where the source is, the index (48 bytes a blob), and for each new blob its id and, once an
-//! index object lists it, another 48 bytes, which the index takes over at the end.
+//! directories on the way to where the source is, the index (48 bytes a blob), and for each new blob its id and, once
+//! an index object lists it, another 48 bytes, which the index takes over at the end.
 //!
 //! The snapshot is written last, by the calling thread, when all others have ended well: then all that it
 //! needs is durable and in an index.

@@ -2,6 +2,7 @@
 //!
 //! Plain bytes, or zstd of them where that is shorter, sealed. The id is the SHA-256 of the plain bytes.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use sha2::{Digest, Sha256};
@@ -90,6 +91,24 @@ pub(crate) struct SealedBlob {
     pub(crate) uncompressed_length: u32,
 }
 
+/// What is sealed of a blob, which was verified: its plain bytes, or zstd of them.
+#[derive(Debug)]
+pub(crate) struct BlobMessage {
+    bytes: Vec<u8>,
+    /// 0 if it is not compressed.
+    uncompressed_length: u32,
+}
+
+impl BlobMessage {
+    /// The length of the plain bytes.
+    pub(crate) fn plain_length(&self) -> u64 {
+        match self.uncompressed_length {
+            0 => self.bytes.len() as u64,
+            length => u64::from(length),
+        }
+    }
+}
+
 /// Seals blobs; keeps what compressing needs between them.
 pub(crate) struct BlobSealer<'a> {
     cipher: &'a Cipher,
@@ -118,6 +137,19 @@ impl<'a> BlobSealer<'a> {
         Ok(SealedBlob { blob, sealed, uncompressed_length })
     }
 
+    /// Seals what was sealed under another key: as it is if it is compressed, else as [`BlobSealer::seal`].
+    pub(crate) fn reseal(&mut self, blob: BlobHandle, message: &BlobMessage) -> Result<SealedBlob> {
+        let BlobMessage { bytes, uncompressed_length } = message;
+        if *uncompressed_length == 0 {
+            return self.seal(blob, bytes);
+        }
+        let mut sealed = Vec::with_capacity(bytes.len() + OVERHEAD_BYTES);
+        sealed.resize(NONCE_BYTES, 0);
+        sealed.extend_from_slice(bytes);
+        self.cipher.seal(&mut sealed)?;
+        Ok(SealedBlob { blob, sealed, uncompressed_length: *uncompressed_length })
+    }
+
     /// With room for a nonce before it and a tag behind.
     fn compress(&mut self, plain: &[u8]) -> std::io::Result<Vec<u8>> {
         let room = compress_bound(plain.len()) + OVERHEAD_BYTES;
@@ -133,6 +165,32 @@ fn cannot_compress(source: std::io::Error) -> Error {
     Error::Machine { operation: "compress", source }
 }
 
+/// What is wanted of a blob that was opened.
+pub(crate) trait Opened: Send + Sync + 'static {
+    /// Takes what is wanted of a message and of the plain bytes that it stands for, which were verified.
+    /// `uncompressed_length` is 0 for a blob that is not compressed.
+    fn take(message: &[u8], plain: Cow<'_, [u8]>, uncompressed_length: u32) -> Self;
+}
+
+/// Nothing but that it is sound.
+impl Opened for () {
+    fn take(_: &[u8], _: Cow<'_, [u8]>, _: u32) -> Self {}
+}
+
+/// Its plain bytes.
+impl Opened for Vec<u8> {
+    fn take(_: &[u8], plain: Cow<'_, [u8]>, _: u32) -> Self {
+        plain.into_owned()
+    }
+}
+
+/// What can be sealed under another key.
+impl Opened for BlobMessage {
+    fn take(message: &[u8], _: Cow<'_, [u8]>, uncompressed_length: u32) -> Self {
+        Self { bytes: message.to_vec(), uncompressed_length }
+    }
+}
+
 /// Opens sealed blobs; keeps what decompressing needs between them.
 pub(crate) struct BlobOpener<'a> {
     cipher: &'a Cipher,
@@ -144,24 +202,37 @@ impl<'a> BlobOpener<'a> {
         Self { cipher, decompressor: None }
     }
 
-    /// The plain bytes of a sealed blob, whose id and length are verified. `uncompressed_length` is 0
+    /// What is wanted of a sealed blob, whose id and length are verified. `uncompressed_length` is 0
     /// for a blob that is not compressed. What is in `sealed` afterwards is of no use.
     ///
     /// [`Error::Corrupt`] if anything about it is wrong.
-    pub(crate) fn open(
+    pub(crate) fn open<T: Opened>(
         &mut self,
         handle: &BlobHandle,
         sealed: &mut [u8],
         uncompressed_length: u32,
-    ) -> Result<Vec<u8>> {
-        let corrupt = |problem: &str| Error::corrupt(handle, problem);
+    ) -> Result<T> {
+        let message = self.cipher.open(sealed);
         let message =
-            self.cipher.open(sealed).ok_or_else(|| corrupt("not sealed with the key given"))?;
+            &*message.ok_or_else(|| Error::corrupt(handle, "not sealed with the key given"))?;
+        let plain = self.verified(handle, message, uncompressed_length)?;
+        Ok(T::take(message, plain, uncompressed_length))
+    }
+
+    /// The plain bytes that a message stands for.
+    fn verified<'message>(
+        &mut self,
+        handle: &BlobHandle,
+        message: &'message [u8],
+        uncompressed_length: u32,
+    ) -> Result<Cow<'message, [u8]>> {
+        let corrupt = |problem: &str| Error::corrupt(handle, problem);
         let plain = match uncompressed_length {
-            0 => message.to_vec(),
-            length => self
-                .decompress(message, length as usize)
-                .map_err(|error| corrupt(&format!("cannot be decompressed: {error}")))?,
+            0 => Cow::Borrowed(message),
+            length => Cow::Owned(
+                self.decompress(message, length as usize)
+                    .map_err(|error| corrupt(&format!("cannot be decompressed: {error}")))?,
+            ),
         };
         if uncompressed_length != 0 && plain.len() != uncompressed_length as usize {
             return Err(corrupt("not as long as the index says"));
@@ -206,8 +277,35 @@ mod tests {
             assert_eq!(blob.uncompressed_length > 0, is_compressed);
             assert!(blob.sealed.len() <= plain.len() + OVERHEAD_BYTES);
             let length = blob.uncompressed_length;
-            assert_eq!(opener.open(&blob.blob, &mut blob.sealed, length).unwrap(), plain);
+            let opened: Vec<u8> = opener.open(&blob.blob, &mut blob.sealed, length).unwrap();
+            assert_eq!(opened, plain);
         }
+    }
+
+    #[test]
+    fn seals_for_another_key_what_was_verified() {
+        let [one, other] = [(); 2].map(|()| Cipher::new(&MasterKey::random().unwrap()));
+        // Compressed more than the second sealer would.
+        let words: Vec<u8> = (0..50_000_u32).flat_map(|n| (n * n % 9973).to_le_bytes()).collect();
+        for plain in [&b""[..], b"abc", &[7; 100_000], &words] {
+            let blob = handle(plain);
+            let mut sealed = BlobSealer::new(&one, 19).unwrap().seal(blob, plain).unwrap();
+            let length = sealed.uncompressed_length;
+            let mut opener = BlobOpener::new(&one);
+            let message: BlobMessage = opener.open(&blob, &mut sealed.sealed, length).unwrap();
+            assert_eq!(message.plain_length(), plain.len() as u64);
+            let mut again = BlobSealer::new(&other, 1).unwrap().reseal(blob, &message).unwrap();
+            assert_eq!((again.blob, again.uncompressed_length), (blob, length));
+            assert_eq!(again.sealed.len(), sealed.sealed.len());
+            let opened: Vec<u8> =
+                BlobOpener::new(&other).open(&blob, &mut again.sealed, length).unwrap();
+            assert_eq!(opened, plain);
+        }
+        // The key alone does not make it a blob.
+        let mut sealed = BlobSealer::new(&one, 1).unwrap().seal(handle(b"x"), &[7; 1000]).unwrap();
+        let opened: Result<BlobMessage> =
+            BlobOpener::new(&one).open(&sealed.blob, &mut sealed.sealed, 1000);
+        assert!(opened.is_err());
     }
 
     #[test]
@@ -217,7 +315,8 @@ mod tests {
         let plain = [7; 100_000];
         let blob = BlobSealer::new(&cipher, 1).unwrap().seal(handle(&plain), &plain).unwrap();
         let open = |cipher, handle, sealed: &[u8], length| {
-            BlobOpener::new(cipher).open(&handle, &mut sealed.to_vec(), length).is_ok()
+            let opened = BlobOpener::new(cipher).open::<()>(&handle, &mut sealed.to_vec(), length);
+            opened.is_ok()
         };
         assert!(open(&cipher, blob.blob, &blob.sealed, 100_000));
         assert!(!open(&other, blob.blob, &blob.sealed, 100_000));

@@ -1,9 +1,12 @@
 //! Copies snapshots to another repository, under another key.
 //!
 //! A blob is named by its plain bytes, so it has the same id in every repository: those that the target lists
-//! are not read, the others are read, verified, and sealed anew. A snapshot is copied in the order in which one
-//! is made: directories and pieces of files, in packs; index objects that list these; then the snapshot. So what
-//! a copy that was killed leaves is a part of the next one, or goes with the next prune.
+//! are not read, the others are read, verified, and sealed anew. A piece of a file stays compressed as it is: what
+//! is sealed for the target is the message of which the plain bytes were verified.
+//!
+//! A snapshot is copied in the order in which one is made: directories and pieces of files, in packs; index objects
+//! that list these; then the snapshot. So what a copy that was killed leaves is a part of the next one, or goes with
+//! the next prune.
 //!
 //! Every directory is read, also those that the target has: that it has a directory does not mean that it has
 //! what is in it, where something was killed or damaged. It is named by its plain bytes, so those that the target
@@ -19,18 +22,18 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use self::walk::Walked;
-use crate::blob::BlobSealer;
+use crate::blob::{BlobMessage, BlobSealer, SealedBlob};
 use crate::indexer::{Fence, Indexer};
 use crate::packer::{PACK_BYTES, Packer};
 use crate::{
-    BlobHandle, BlobId, BlobKind, Error, Index, ReadOptions, ResticRepository, Result, Snapshot,
-    SnapshotId, TreeId,
+    BlobHandle, BlobId, BlobKind, BlobStream, Error, Index, ReadOptions, ResticRepository, Result,
+    Snapshot, SnapshotId, TreeId,
 };
 
 /// How to copy.
 #[derive(Clone, Debug)]
 pub struct CopyOptions {
-    /// Of zstd.
+    /// Of zstd, for directories and for pieces that are not compressed.
     pub level: i32,
     /// A pack that has grown to so many bytes is finished.
     pub pack_bytes: usize,
@@ -72,7 +75,8 @@ pub struct CopiedSnapshot {
 ///
 /// Takes the memory of both indexes, some 40 to 80 bytes for each directory that was seen and each blob that
 /// was copied, that of the directories on the way to where it is (and of some megabytes around them, 32 MiB at most
-/// for each repository that they are read from), and what [`ReadOptions`] says.
+/// for each repository that they are read from), and what [`ReadOptions`] says: pieces are read ahead as they are
+/// stored, and decompressed only to be verified, one by each thread at a time.
 #[derive(Debug)]
 pub struct SnapshotCopier {
     source: ResticRepository,
@@ -188,11 +192,12 @@ impl SnapshotCopier {
             return Ok(());
         }
         let wanted = data.iter().copied();
-        let contents = self.source.read_blobs(&self.source_index, wanted, &options.read)?;
-        for (&id, content) in data.iter().zip(contents) {
-            let content = content?;
-            store.add(BlobHandle { kind: BlobKind::Data, id }, &content)?;
-            progress(content.len() as u64);
+        let messages: BlobStream<_, BlobMessage> =
+            self.source.read_opened(&self.source_index, wanted, &options.read)?;
+        for (&id, message) in data.iter().zip(messages) {
+            let message = message?;
+            store.add_message(BlobHandle { kind: BlobKind::Data, id }, &message)?;
+            progress(message.plain_length());
         }
         Ok(())
     }
@@ -246,7 +251,16 @@ impl<'a> Store<'a> {
 
     fn add(&mut self, blob: BlobHandle, plain: &[u8]) -> Result<()> {
         let sealed = self.sealer.seal(blob, plain)?;
-        match self.packer.add(&sealed)? {
+        self.pack(&sealed)
+    }
+
+    fn add_message(&mut self, blob: BlobHandle, message: &BlobMessage) -> Result<()> {
+        let sealed = self.sealer.reseal(blob, message)?;
+        self.pack(&sealed)
+    }
+
+    fn pack(&mut self, sealed: &SealedBlob) -> Result<()> {
+        match self.packer.add(sealed)? {
             Some(pack) => self.indexer.publish(pack),
             None => Ok(()),
         }

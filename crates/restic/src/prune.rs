@@ -193,14 +193,14 @@ impl Repacking<'_> {
         sealed: &mut [u8],
     ) -> Option<SealedBlob> {
         let copy = sealed.to_vec();
-        open(&mut self.opener, pack, &blob, extent, sealed).ok()?;
+        let () = open(&mut self.opener, pack, &blob, extent, sealed).ok()?;
         let uncompressed_length = extent.uncompressed_length;
         Some(SealedBlob { blob, sealed: copy, uncompressed_length })
     }
 
     /// From whichever other place it can be had; an error if from none.
     fn seal_anew(&mut self, blob: BlobHandle) -> Result<SealedBlob> {
-        let plain = read_anywhere(self.repository, &mut self.opener, self.index, &blob)?;
+        let plain: Vec<u8> = read_anywhere(self.repository, &mut self.opener, self.index, &blob)?;
         BlobSealer::new(self.repository.cipher(), LEVEL)?.seal(blob, &plain)
     }
 

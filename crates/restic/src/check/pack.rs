@@ -139,7 +139,7 @@ fn read_blob(
     if sealed.len() != extent.length as usize {
         return Err(Error::corrupt(blob, format!("ends within {blob}")));
     }
-    Ok(opener.open(blob, &mut sealed, extent.uncompressed_length).map(|_| ()))
+    Ok(opener.open(blob, &mut sealed, extent.uncompressed_length))
 }
 
 fn discard(reader: &mut impl Read, bytes: u64) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::ops::Range;
 
-use crate::blob::BlobOpener;
+use crate::blob::{BlobOpener, Opened};
 use crate::{
     BlobExtent, BlobHandle, BlobKind, BlobLocation, Error, Index, ObjectId as _, PackId,
     ResticRepository, Result, Tree, TreeId,
@@ -34,19 +34,19 @@ impl ResticRepository {
 }
 
 /// Tries all places where a blob is; the error is that of the first.
-pub(crate) fn read_anywhere(
+pub(crate) fn read_anywhere<T: Opened>(
     repository: &ResticRepository,
     opener: &mut BlobOpener<'_>,
     index: &Index,
     blob: &BlobHandle,
-) -> Result<Vec<u8>> {
+) -> Result<T> {
     let mut first_error = None;
     for BlobLocation { pack, extent } in index.find_all(blob) {
         let read = must_be_short(blob, &extent)
             .and_then(|()| read_range(repository, &pack, &extent.range()))
             .and_then(|mut bytes| open(opener, &pack, blob, &extent, &mut bytes));
         match read {
-            Ok(plain) => return Ok(plain),
+            Ok(opened) => return Ok(opened),
             Err(error) => first_error = first_error.or(Some(error)),
         }
     }
@@ -73,14 +73,14 @@ pub(crate) fn read_range(
     Ok(bytes)
 }
 
-/// The plain bytes of a blob that lies in `pack`. Errors name both.
-pub(crate) fn open(
+/// What is wanted of a blob that lies in `pack`. Errors name both.
+pub(crate) fn open<T: Opened>(
     opener: &mut BlobOpener<'_>,
     pack: &PackId,
     blob: &BlobHandle,
     extent: &BlobExtent,
     sealed: &mut [u8],
-) -> Result<Vec<u8>> {
+) -> Result<T> {
     must_be_short(blob, extent)?;
     opener.open(blob, sealed, extent.uncompressed_length).map_err(|error| match error {
         Error::Corrupt { object, problem } => match pack.key() {

@@ -4,7 +4,6 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::vec;
 
-use super::shelf::Content;
 use super::stream::{BlobStream, ReadOptions};
 use crate::{BlobId, Index, Node, ResticRepository, Result};
 
@@ -13,7 +12,7 @@ use crate::{BlobId, Index, Node, ResticRepository, Result};
 #[derive(Debug)]
 pub struct FileReader {
     stream: Option<BlobStream<vec::IntoIter<BlobId>>>,
-    piece: Content,
+    piece: Arc<Vec<u8>>,
     /// How much of the piece was read.
     used: usize,
     failed: bool,

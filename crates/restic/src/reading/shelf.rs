@@ -9,23 +9,21 @@ use crate::{BlobHandle, BlobId, BlobKind, Error, Result};
 /// How many blobs that were used more than once are kept for a next time: blocks of zeros above all.
 const KEPT_BLOBS: usize = 4;
 
-/// Plain bytes of a blob, perhaps used several times.
-pub(super) type Content = Arc<Vec<u8>>;
-
-#[derive(Debug, Default)]
-pub(super) struct Shelf {
-    state: Mutex<State>,
+/// Holds what is wanted of each blob, a `T`, which is perhaps used several times.
+#[derive(Debug)]
+pub(super) struct Shelf<T> {
+    state: Mutex<State<T>>,
     /// There is something to fetch, or nothing ever again.
     asked: Condvar,
     /// Something has come.
     came: Condvar,
 }
 
-#[derive(Debug, Default)]
-struct State {
+#[derive(Debug)]
+struct State<T> {
     waiting: VecDeque<PackRange>,
-    slots: HashMap<BlobId, Slot>,
-    /// Plain bytes of all that is asked for and not yet used up.
+    slots: HashMap<BlobId, Slot<T>>,
+    /// Bytes of all that is asked for and not yet used up.
     bytes: u64,
     /// Blobs that nobody waits for and that may be asked for again, the oldest first.
     kept: VecDeque<BlobId>,
@@ -33,21 +31,34 @@ struct State {
 }
 
 #[derive(Debug)]
-struct Slot {
+struct Slot<T> {
     /// How often it will be taken.
     uses: usize,
     /// Whether it was asked for more than once.
     repeated: bool,
     bytes: u64,
-    content: Option<Result<Content>>,
+    content: Option<Result<Arc<T>>>,
 }
 
-impl Shelf {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl<T> Default for Shelf<T> {
+    fn default() -> Self {
+        let state = State {
+            waiting: VecDeque::new(),
+            slots: HashMap::new(),
+            bytes: 0,
+            kept: VecDeque::new(),
+            closed: false,
+        };
+        Self { state: Mutex::new(state), asked: Condvar::new(), came: Condvar::new() }
+    }
+}
+
+impl<T> Shelf<T> {
+    fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Plain bytes of all that is asked for and not yet used up.
+    /// Bytes of all that is asked for and not yet used up.
     pub(super) fn bytes(&self) -> u64 {
         self.state().bytes
     }
@@ -86,7 +97,7 @@ impl Shelf {
     }
 
     /// Puts a blob in its place, if it is not there yet.
-    pub(super) fn put(&self, id: BlobId, content: Result<Vec<u8>>) {
+    pub(super) fn put(&self, id: BlobId, content: Result<T>) {
         if let Some(slot) = self.state().slots.get_mut(&id) {
             slot.content.get_or_insert_with(|| content.map(Arc::new));
         }
@@ -94,7 +105,7 @@ impl Shelf {
     }
 
     /// Waits for a blob and takes it. `None` if it has no place, because it could not be read for an earlier use.
-    pub(super) fn take(&self, id: BlobId) -> Option<Result<Content>> {
+    pub(super) fn take(&self, id: BlobId) -> Option<Result<Arc<T>>> {
         let mut state = self.state();
         loop {
             match state.slots.get(&id)?.content {
@@ -111,8 +122,8 @@ impl Shelf {
     }
 }
 
-impl State {
-    fn take(&mut self, id: BlobId) -> Option<Result<Content>> {
+impl<T> State<T> {
+    fn take(&mut self, id: BlobId) -> Option<Result<Arc<T>>> {
         let slot = self.slots.get_mut(&id)?;
         let Some(Ok(content)) = &slot.content else {
             let slot = self.slots.remove(&id)?;
@@ -145,25 +156,25 @@ impl State {
 }
 
 /// The blobs of a range, for the one who fetches them: whatever ends that, nobody waits for them in vain.
-pub(super) struct Promise<'shelf> {
-    shelf: &'shelf Shelf,
+pub(super) struct Promise<'shelf, T> {
+    shelf: &'shelf Shelf<T>,
     blobs: VecDeque<BlobId>,
 }
 
-impl<'shelf> Promise<'shelf> {
-    pub(super) fn new(shelf: &'shelf Shelf, range: &PackRange) -> Self {
+impl<'shelf, T> Promise<'shelf, T> {
+    pub(super) fn new(shelf: &'shelf Shelf<T>, range: &PackRange) -> Self {
         Self { shelf, blobs: range.blobs.iter().map(|(id, _)| *id).collect() }
     }
 
     /// Puts the next blob of the range in its place. From then on it may be taken, and asked for anew.
-    pub(super) fn put(&mut self, content: Result<Vec<u8>>) {
+    pub(super) fn put(&mut self, content: Result<T>) {
         if let Some(id) = self.blobs.pop_front() {
             self.shelf.put(id, content);
         }
     }
 }
 
-impl Drop for Promise<'_> {
+impl<T> Drop for Promise<'_, T> {
     fn drop(&mut self) {
         for id in self.blobs.drain(..) {
             let blob = BlobHandle { kind: BlobKind::Data, id };

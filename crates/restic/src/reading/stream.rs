@@ -6,8 +6,9 @@ use std::thread::{self, JoinHandle};
 
 use super::blob::{must_be_short, not_listed};
 use super::ranges::ranges;
-use super::shelf::{Content, Shelf};
+use super::shelf::Shelf;
 use super::worker::Worker;
+use crate::blob::Opened;
 use crate::{BlobHandle, BlobId, BlobKind, BlobLocation, Error, Index, ResticRepository, Result};
 
 /// How many blobs are looked ahead, at most: blobs that repeat take no memory of their own.
@@ -16,7 +17,7 @@ const MOST_AHEAD: usize = 8192;
 /// How to read many blobs.
 #[derive(Clone, Debug)]
 pub struct ReadOptions {
-    /// How many plain bytes are fetched ahead, about.
+    /// How many bytes are fetched ahead, about: plain ones, or compressed ones where that is longer.
     pub ahead_bytes: u64,
     /// How many threads fetch, decrypt and decompress.
     pub threads: usize,
@@ -29,18 +30,18 @@ impl Default for ReadOptions {
     }
 }
 
-/// The plain bytes of blobs of files, one after the other. One that cannot be read is an error in its place, and
-/// those after it come as if nothing had been.
+/// Blobs of files, one after the other: their plain bytes, or what else of them is wanted within this crate. One that
+/// cannot be read is an error in its place, and those after it come as if nothing had been.
 ///
 /// Takes the memory of [`ReadOptions::ahead_bytes`], of up to 8 MiB a thread for what is still sealed, and of
 /// four blobs that repeat.
 #[derive(Debug)]
-pub struct BlobStream<W> {
+pub struct BlobStream<W, T = Vec<u8>> {
     wanted: W,
     /// What was asked for and not yet returned.
     order: VecDeque<BlobId>,
     index: Arc<Index>,
-    shelf: Arc<Shelf>,
+    shelf: Arc<Shelf<T>>,
     ahead_bytes: u64,
     threads: Vec<JoinHandle<()>>,
 }
@@ -53,22 +54,28 @@ impl ResticRepository {
         wanted: W,
         options: &ReadOptions,
     ) -> Result<BlobStream<W>> {
+        self.read_opened(index, wanted, options)
+    }
+
+    /// Reads whatever is wanted of blobs of files.
+    pub(crate) fn read_opened<T: Opened, W: Iterator<Item = BlobId>>(
+        &self,
+        index: &Arc<Index>,
+        wanted: W,
+        options: &ReadOptions,
+    ) -> Result<BlobStream<W, T>> {
         let shelf = Arc::new(Shelf::default());
-        let worker = Worker {
-            repository: self.clone(),
-            index: Arc::clone(index),
-            shelf: Arc::clone(&shelf),
-        };
         let mut stream = BlobStream {
             wanted,
             order: VecDeque::new(),
             index: Arc::clone(index),
-            shelf,
+            shelf: Arc::clone(&shelf),
             ahead_bytes: options.ahead_bytes.max(1),
             threads: Vec::new(),
         };
         for _ in 0..options.threads.max(1) {
-            let (worker, thread) = (worker.clone(), thread::Builder::new());
+            let (repository, index, shelf) = (self.clone(), Arc::clone(index), Arc::clone(&shelf));
+            let (worker, thread) = (Worker { repository, index, shelf }, thread::Builder::new());
             let thread = thread.name("restic reader".to_owned()).spawn(move || worker.run());
             // What was started ends when the stream is dropped.
             stream.threads.push(thread.map_err(|source| Error::Machine {
@@ -80,7 +87,7 @@ impl ResticRepository {
     }
 }
 
-impl<W: Iterator<Item = BlobId>> BlobStream<W> {
+impl<W: Iterator<Item = BlobId>, T> BlobStream<W, T> {
     /// Asks for more when half of what was asked for is used up, so that there is enough at once to choose
     /// from, and nobody waits meanwhile.
     fn ask_ahead(&mut self) {
@@ -103,7 +110,8 @@ impl<W: Iterator<Item = BlobId>> BlobStream<W> {
         let found = self.index.find(&blob).ok_or_else(|| not_listed(&blob));
         match found.and_then(|found| must_be_short(&blob, &found.extent).map(|()| found)) {
             Ok(location) => {
-                let bytes = location.extent.plain_length().into();
+                // What is wanted of it may be either.
+                let bytes = location.extent.plain_length().max(location.extent.length).into();
                 if !self.shelf.reserve(id, bytes) {
                     return 0;
                 }
@@ -120,8 +128,8 @@ impl<W: Iterator<Item = BlobId>> BlobStream<W> {
     }
 }
 
-impl<W: Iterator<Item = BlobId>> Iterator for BlobStream<W> {
-    type Item = Result<Content>;
+impl<W: Iterator<Item = BlobId>, T> Iterator for BlobStream<W, T> {
+    type Item = Result<Arc<T>>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.ask_ahead();
@@ -138,7 +146,7 @@ impl<W: Iterator<Item = BlobId>> Iterator for BlobStream<W> {
     }
 }
 
-impl<W> Drop for BlobStream<W> {
+impl<W, T> Drop for BlobStream<W, T> {
     fn drop(&mut self) {
         self.shelf.close();
         for thread in self.threads.drain(..) {

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use super::blob::{open, read_anywhere, read_range};
 use super::ranges::PackRange;
 use super::shelf::{Promise, Shelf};
-use crate::blob::BlobOpener;
+use crate::blob::{BlobOpener, Opened};
 use crate::{BlobHandle, BlobKind, Index, ResticRepository};
 
 /// What a thread works with.
-#[derive(Clone, Debug)]
-pub(super) struct Worker {
+#[derive(Debug)]
+pub(super) struct Worker<T> {
     pub(super) repository: ResticRepository,
     pub(super) index: Arc<Index>,
-    pub(super) shelf: Arc<Shelf>,
+    pub(super) shelf: Arc<Shelf<T>>,
 }
 
-impl Worker {
+impl<T: Opened> Worker<T> {
     /// Fetches until nobody wants anything any more.
     pub(super) fn run(&self) {
         let mut opener = BlobOpener::new(self.repository.cipher());
@@ -27,17 +27,17 @@ impl Worker {
 
     /// What cannot be had from the bytes of the range is read by itself, wherever it is: one bad sector, or one
     /// damaged pack, takes no more with it than it has to.
-    fn fetch(&self, opener: &mut BlobOpener<'_>, range: &PackRange, mut promise: Promise<'_>) {
+    fn fetch(&self, opener: &mut BlobOpener<'_>, range: &PackRange, mut promise: Promise<'_, T>) {
         let mut bytes = read_range(&self.repository, &range.pack, &range.range);
         for (id, extent) in &range.blobs {
             let blob = BlobHandle { kind: BlobKind::Data, id: *id };
             let sealed = bytes.as_mut().ok().and_then(|bytes| range.slice(bytes, extent));
-            let plain = sealed.map(|sealed| open(opener, &range.pack, &blob, extent, sealed));
-            let plain = match plain {
-                Some(Ok(plain)) => Ok(plain),
+            let opened = sealed.map(|sealed| open(opener, &range.pack, &blob, extent, sealed));
+            let opened = match opened {
+                Some(Ok(opened)) => Ok(opened),
                 _ => read_anywhere(&self.repository, opener, &self.index, &blob),
             };
-            promise.put(plain);
+            promise.put(opened);
         }
     }
 }

@@ -10,6 +10,7 @@ mod check;
 mod common;
 mod copying;
 mod copying_far;
+mod copying_pieces;
 mod documents;
 mod fixture;
 mod foundations;
