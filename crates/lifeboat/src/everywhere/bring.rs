@@ -59,6 +59,11 @@ pub(super) fn catch_up<'a>(
     let mut caught_up = Vec::new();
     for opening in others {
         let Opening::Done(place) = opening else { continue };
+        let is_later =
+            |other: &BackupName| other.started >= newest.started && other.id != newest.id;
+        if !place.newest.as_ref().is_some_and(is_later) {
+            continue;
+        }
         let Some(from) = place.opened.as_ref().ok().filter(|from| from.can_read()) else {
             continue;
         };

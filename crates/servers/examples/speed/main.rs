@@ -1,10 +1,12 @@
 //! How quickly stores are written and read, near and far away, and what memory an object of many GiB takes:
-//! `cargo run --release -p lifeboat-servers --example speed -- s3|sftp|large [GIB]`
+//! `cargo run --release -p lifeboat-servers --example speed -- s3|sftp|large [GIB]`; and how long programs take for a
+//! backup into three buckets: `-- several PROGRAM…`
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program to measure with")]
 
 mod bucket;
 mod host;
+mod several;
 
 use std::io::{copy, sink};
 use std::time::Instant;
@@ -41,6 +43,7 @@ fn main() {
         Some("large") => {
             host::measure_large(arguments.next().map_or(6, |gib| gib.parse().unwrap()));
         }
-        _ => println!("s3, sftp or large"),
+        Some("several") => arguments.for_each(|program| several::measure(program.as_ref())),
+        _ => println!("s3, sftp, large or several"),
     }
 }
