@@ -129,7 +129,6 @@ impl Origin<'_, '_> {
             Ok(to) => Box::new(to),
             Err(error) => return Attempt::Ended(Other { name, outcome: Err(error) }),
         };
-
         match self.bring(&to, newest.as_ref(), progress) {
             Err(error) if self.is_to_blame(&error) => Attempt::Alone(name, to),
             brought => {
