@@ -1,23 +1,23 @@
 //! One backup of all sources that are asked for: databases first, then files, so that what a row of a database
 //! names is there.
 
+mod taken;
+mod written;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use lifeboat_repository::{
     BackupId, BackupName, BackupType, DatabaseSource, MANIFEST_VERSION, Manifest, Problem, Source,
     Time,
 };
 
-use crate::capture::{CaptureOptions, capture};
+pub(crate) use self::taken::Taken;
+pub(crate) use self::written::Written;
+use crate::capture::CaptureOptions;
 use crate::error::chain;
-use crate::files::FilesPart;
-use crate::hooks::HookSubject;
 use crate::sources::sources;
-use crate::verify::verify;
 use crate::{
-    BackupEvent, ChangedBy, Context, DatabaseTarget, Error, HookStatus, Hooked, Note,
-    OpenRepository, Progress, Request, Result, Sources,
+    BackupEvent, ChangedBy, Context, Error, OpenRepository, Progress, Request, Result, Sources,
 };
 
 /// What writes the backups.
@@ -52,6 +52,8 @@ pub struct BackupReport {
     pub name: BackupName,
     /// What was written.
     pub manifest: Manifest,
+    /// When it was there for all to see.
+    pub completed: Time,
     /// Sources that failed, with what was wrong.
     pub failures: Vec<SourceReport>,
     /// Where it lies.
@@ -174,60 +176,6 @@ fn failed(id: BackupId, error: Error, progress: &dyn Progress) -> Error {
     error
 }
 
-/// A backup that was written.
-pub(crate) struct Written {
-    pub(crate) manifest: Manifest,
-    /// As long as it is not there for all to see, nobody may remove what its manifest names.
-    pub(crate) held: Option<FilesPart>,
-    failures: Vec<SourceReport>,
-    changed_by: BTreeMap<String, ChangedBy>,
-    skipped: Vec<String>,
-}
-
-impl Written {
-    /// The same backup, as it was copied to another repository.
-    pub(crate) fn copied(self, manifest: Manifest) -> Self {
-        Self { manifest, held: None, ..self }
-    }
-
-    /// It is there: tells so, and verifies it if that was asked for.
-    pub(crate) fn complete(
-        self,
-        opened: &OpenRepository<'_>,
-        request: &BackupRequest,
-        progress: &dyn Progress,
-    ) -> Result<BackupReport> {
-        let Self { manifest, held, failures, changed_by, skipped } = self;
-        drop(held);
-        let location = opened.repository().location();
-        let name = manifest.name(opened.repository().form())?;
-        let (verified, link) = (false, opened.link());
-        let mut report = BackupReport {
-            name,
-            manifest,
-            failures,
-            location,
-            link,
-            verified,
-            changed_by,
-            skipped,
-        };
-        progress.event(&BackupEvent::Completed { report: &report });
-        if request.verify {
-            verify(opened, &report.manifest, progress)
-                .map_err(|error| failed(report.manifest.id, error, progress))?;
-            report.verified = true;
-            progress.event(&BackupEvent::Validated { report: &report });
-        }
-        Ok(report)
-    }
-
-    /// It came to nothing.
-    pub(crate) fn fail(&self, error: Error, progress: &dyn Progress) -> Error {
-        failed(self.manifest.id, error, progress)
-    }
-}
-
 fn write(
     opened: &OpenRepository<'_>,
     request: &BackupRequest,
@@ -271,77 +219,6 @@ fn write(
     };
     opened.repository().write_manifest(&manifest, &context.host().key)?;
     Ok(Written { manifest, held, failures, changed_by, skipped })
-}
-
-/// What came of the sources.
-#[derive(Default)]
-pub(crate) struct Taken {
-    pub(crate) sources: Vec<Source>,
-    pub(crate) changed_by: BTreeMap<String, ChangedBy>,
-    pub(crate) skipped: Vec<String>,
-    pub(crate) failures: Vec<SourceReport>,
-    /// What of sources that were taken could not be read.
-    pub(crate) problems: Vec<Problem>,
-}
-
-impl Taken {
-    /// Captures a database.
-    fn database(
-        &mut self,
-        opened: &OpenRepository<'_>,
-        target: &DatabaseTarget,
-        id: BackupId,
-        options: CaptureOptions,
-        progress: &dyn Progress,
-    ) {
-        let path = Some(target.path.clone());
-        self.take(opened.context(), &target.name, path, progress, |taken| {
-            let (source, by) = capture(opened, target, id, options, progress)?;
-            let points = opened.context().config().points_of(&source.name).cloned();
-            taken.changed_by.insert(source.name.clone(), by);
-            Ok(Source::Database(Box::new(DatabaseSource { points, ..source })))
-        });
-    }
-
-    /// Takes a source between its hooks.
-    pub(crate) fn take(
-        &mut self,
-        context: &Context,
-        name: &str,
-        path: Option<PathBuf>,
-        progress: &dyn Progress,
-        work: impl FnOnce(&mut Self) -> Result<Source>,
-    ) {
-        let subject = HookSubject { name: name.to_owned(), path };
-        let hooked = match Hooked::source(context, subject) {
-            Ok(Some(hooked)) => hooked,
-            Ok(None) => {
-                progress.note(&Note::SkippedSource { source: name.to_owned() });
-                return self.skipped.push(name.to_owned());
-            }
-            Err(error) => return self.fail(name, error),
-        };
-        let before = self.problems.len();
-        let failed = match work(self) {
-            Ok(source) => {
-                self.sources.push(source);
-                let partial = self.problems.len() > before;
-                let status = if partial { HookStatus::Partial } else { HookStatus::Success };
-                hooked.end(status, None)
-            }
-            Err(error) => {
-                progress.end();
-                let failed = hooked.end(HookStatus::Failed, Some(&error));
-                self.fail(name, error);
-                failed
-            }
-        };
-        failed.into_iter().for_each(|error| self.fail(name, error));
-    }
-
-    pub(crate) fn fail(&mut self, name: &str, error: Error) {
-        self.failures.push(SourceReport { source: name.to_owned(), error });
-    }
 }
 
 fn problem(failure: &SourceReport) -> Problem {

@@ -12,6 +12,7 @@ mod sending;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod watched;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
@@ -23,6 +24,7 @@ use lifeboat_storage::{Child, CreateNew, Entry, Error, Key, Result, Storage, Upl
 
 use self::sending::Waiting;
 use self::upload::DeferredUpload;
+pub use self::watched::SentBytes;
 use crate::Repository;
 
 /// What waits: all that counts for nothing until a manifest names it, and that manifest.

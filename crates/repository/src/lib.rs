@@ -68,7 +68,7 @@ pub use compact::{
     NotMerged, base_due, compact, compact_as_planned, merge, plan_compact, plan_merges,
 };
 pub use copy::{BackupCopy, Copier, CopyEnd, FilesCopy};
-pub use deferred::Deferred;
+pub use deferred::{Deferred, SentBytes};
 pub use drill::passed_drills;
 pub use error::{Error, Result};
 pub use fetch::{LtxReader, LtxStream, locate_damage, open_ltx};

@@ -141,7 +141,7 @@ fn show(session: &Session, report: &BackupReport) -> Result<(), Error> {
     let manifest = &report.manifest;
     let partial = if !report.is_partial() { "" } else { " (partial)" };
     let verified = if report.verified { ", restored and checked" } else { "" };
-    let took = manifest.finished.millis().saturating_sub(manifest.started.millis());
+    let took = report.completed.millis().saturating_sub(manifest.started.millis());
     let label = manifest.label.as_ref().map(|label| format!(" \"{label}\"")).unwrap_or_default();
     session.say(&format!(
         "backup {}{label} saved in {} to {}{verified}{partial}",

@@ -84,7 +84,7 @@ pub(super) fn bring_to_all<'a>(
     progress: &dyn Progress,
 ) -> Vec<Other<'a>> {
     progress.begin("copying to the other repositories", None);
-    let brought = bring_each(origin, others, &AsOne(progress));
+    let brought = bring_each(origin, others, &AsOne { progress, counts: true });
     progress.end();
     store_alone(brought, request, progress)
 }
@@ -215,18 +215,24 @@ impl Other<'_> {
 }
 
 /// What several threads do, told as one stage.
-pub(super) struct AsOne<'a>(pub(super) &'a dyn Progress);
+pub(super) struct AsOne<'a> {
+    pub(super) progress: &'a dyn Progress,
+    /// Whether what they copy is what is counted.
+    pub(super) counts: bool,
+}
 
 impl Progress for AsOne<'_> {
     fn advance(&self, bytes: u64) {
-        self.0.advance(bytes);
+        if self.counts {
+            self.progress.advance(bytes);
+        }
     }
 
     fn note(&self, note: &Note) {
-        self.0.note(note);
+        self.progress.note(note);
     }
 
     fn event(&self, event: &BackupEvent<'_>) {
-        self.0.event(event);
+        self.progress.event(event);
     }
 }

@@ -145,10 +145,11 @@ fn send_to_all<'a>(
     deferred.freeze_listings();
     let lock = origin.waiting.flatten().map(|files: &FilesPart| &files.lock);
     let fence = || Ok(lock.map_or(Ok(()), LockTicket::still_ours)?);
-    progress.begin("sending to all repositories", None);
-    let told = AsOne(progress);
+    // The others get as much, more or less, at the same time.
+    progress.begin("sending to all repositories", Some(deferred.waiting_bytes()));
+    let told = AsOne { progress, counts: false };
     let (sent, brought) = thread::scope(|scope| {
-        let sender = scope.spawn(|| deferred.send(&fence, &|bytes| told.advance(bytes)));
+        let sender = scope.spawn(|| deferred.send(&fence, &|bytes| progress.advance(bytes)));
         let brought = bring_each(origin, others, &told);
         (joined(sender), brought)
     });

@@ -6,6 +6,7 @@ use std::sync::PoisonError;
 
 use lifeboat_storage::{Entry, Error, Key, Result, Storage, StoredContent};
 
+use super::watched::{SentBytes, Watched};
 use super::{Deferred, Shared, begins};
 use crate::create::digest_of;
 use crate::outbox::sent_mark;
@@ -61,14 +62,19 @@ impl Waiting {
 }
 
 impl Deferred {
+    /// Bytes that are still to be sent.
+    pub fn waiting_bytes(&self) -> u64 {
+        self.shared.waiting().objects.iter().map(|entry| entry.size).sum()
+    }
+
     /// Sends all that waits, in the order in which it was written. `fence` is asked before anything is sent by which
-    /// others see what was stored; `progress` is told of bytes that were sent.
+    /// others see what was stored; `progress` is told of bytes that were sent, also of those that were sent in vain.
     ///
     /// What was sent can be read from the outbox until [`Deferred::clear`].
     pub fn send<E: From<crate::Error>>(
         &self,
         fence: &dyn Fn() -> std::result::Result<(), E>,
-        progress: &dyn Fn(u64),
+        progress: &SentBytes<'_>,
     ) -> std::result::Result<(), E> {
         let _alone = self.shared.sending.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -76,8 +82,7 @@ impl Deferred {
             if !begins(&next.key, &LARGE) {
                 fence()?;
             }
-            self.shared.send(&next.key).map_err(crate::Error::from)?;
-            progress(next.size);
+            self.shared.send(&next.key, progress).map_err(crate::Error::from)?;
         }
     }
 
@@ -103,16 +108,16 @@ impl Shared {
     }
 
     /// Copies an object of the outbox into the target.
-    pub(super) fn put(&self, key: &Key) -> Result<()> {
+    pub(super) fn put(&self, key: &Key, progress: &SentBytes<'_>) -> Result<()> {
         let content = StoredContent::new(&*self.outbox, key, self.entry(key)?.size);
-        self.target.put_content(key, &content, None)
+        self.target.put_content(key, &Watched { content, progress }, None)
     }
 
     /// The same with one that waited. It may be there already, sent by a request whose answer was lost; and a target
     /// that takes an object for whole although it was cut short is found out.
-    fn put_waiting(&self, key: &Key) -> Result<()> {
+    fn put_waiting(&self, key: &Key, progress: &SentBytes<'_>) -> Result<()> {
         let (outbox, target) = (&*self.outbox, &*self.target);
-        match self.put(key) {
+        match self.put(key, progress) {
             Err(Error::Exists { .. }) if digest_of(target, key)? == digest_of(outbox, key)? => {}
             put => put?,
         }
@@ -131,8 +136,8 @@ impl Shared {
     }
 
     /// Sends an object that waits.
-    fn send(&self, key: &Key) -> Result<()> {
-        self.put_waiting(key)?;
+    fn send(&self, key: &Key, progress: &SentBytes<'_>) -> Result<()> {
+        self.put_waiting(key, progress)?;
         if begins(key, &LASTS) {
             // Or the next process, if this one is killed, reads all of it back to be told that it is there.
             self.outbox.put(&sent_mark(key)?, b"")?;
@@ -153,7 +158,7 @@ impl Shared {
             let is_large = |entry: &&Entry| begins(&entry.key, &LARGE);
             let large = self.waiting().objects.iter().find(is_large).cloned();
             let Some(Entry { key, .. }) = large else { return Ok(()) };
-            self.put_waiting(&key)?;
+            self.put_waiting(&key, &|_| ())?;
             self.outbox.remove(&key)?;
             self.waiting().withdraw(&key);
         }

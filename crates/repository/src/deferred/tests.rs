@@ -1,6 +1,7 @@
 use std::cell::Cell;
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use lifeboat_storage::conformance::{self, Promises, Times};
 use lifeboat_storage::testing::{Fault, FaultKind, Faulty, Operation};
@@ -96,17 +97,22 @@ fn what_waits_is_seen_here_and_sent_in_its_order() {
     all_is_seen(&deferred);
     assert_eq!(published(&target), ["locks/one"]);
 
-    let (fenced, sent) = (Cell::new(0), Cell::new(0));
+    let (fenced, sent) = (Cell::new(0), AtomicU64::new(0));
     let fence = || -> crate::Result<()> {
         fenced.set(fenced.get() + 1);
         Ok(())
     };
-    deferred.send(&fence, &|bytes| sent.set(sent.get() + bytes)).unwrap();
+    let waiting = deferred.waiting_bytes();
+    let count = |bytes| {
+        sent.fetch_add(bytes, Ordering::Relaxed);
+    };
+    deferred.send(&fence, &count).unwrap();
     let waited: Vec<&str> = WRITTEN.into_iter().filter(|name| *name != "locks/one").collect();
     assert_eq!(published(&target)[1..], waited);
     // Asked for the index, the snapshot and the manifest.
     assert_eq!(fenced.get(), 3);
-    assert_eq!(sent.get(), waited.iter().map(|name| 20 * name.len() as u64).sum::<u64>());
+    assert_eq!(waiting, waited.iter().map(|name| 20 * name.len() as u64).sum::<u64>());
+    assert_eq!((sent.into_inner(), deferred.waiting_bytes()), (waiting, 0));
 
     // It is read from here until it is cleared away.
     target.reset(None);

@@ -41,7 +41,7 @@ impl Upload for DeferredUpload {
         if begins(key, &WAIT) {
             return shared.wait(key);
         }
-        let sent = shared.put(key);
+        let sent = shared.put(key, &|_| ());
         shared.outbox.remove(key)?;
         sent
     }
