@@ -127,7 +127,7 @@ impl Session {
         &self,
         act: impl Fn(&OpenRepository<'_>) -> Result<Exit, Error>,
     ) -> Result<Exit, Error> {
-        let mut opened = self.context.open_repositories();
+        let mut opened = self.context.open_repositories(|_| true);
         if opened.len() == 1 {
             return opened.remove(0).1.and_then(|opened| act(&opened));
         }

@@ -5,6 +5,7 @@ mod init;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use lifeboat_repository::Ladder;
@@ -19,6 +20,7 @@ use crate::location::local_path;
 use crate::opened::OpenRepository;
 use crate::replicate::Pace;
 use crate::state::{Host, StateDirectory, hostname};
+use crate::threads::joined;
 use crate::{Config, ConfigFile, Environment, Error, Progress, Result};
 
 /// What the command line says over configuration and environment.
@@ -271,12 +273,6 @@ impl Context {
         missing.map_or(Ok(chosen), Err)
     }
 
-    /// Those of the repositories that are meant that can be opened now.
-    pub(crate) fn reachable_repositories(&self) -> Vec<OpenRepository<'_>> {
-        let chosen = self.every_chosen().into_iter().flatten();
-        chosen.filter_map(|chosen| self.open_chosen(chosen).ok()).collect()
-    }
-
     /// Opens one of the repositories that are meant.
     pub(crate) fn open_one_of_several(&self, number: usize) -> Result<OpenRepository<'_>> {
         let Some(chosen) = self.every_chosen().into_iter().nth(number) else {
@@ -356,13 +352,20 @@ impl Context {
         self.open_chosen(self.chosen()?)
     }
 
-    /// Opens all repositories that are meant, each by its name.
-    pub fn open_repositories(&self) -> Vec<(String, Result<OpenRepository<'_>>)> {
-        let opened = self.every_chosen().into_iter().map(|chosen| match chosen {
-            Ok(chosen) => (chosen.label(), self.open_chosen(chosen)),
-            Err(error) => ("the repository".to_owned(), Err(error)),
-        });
-        opened.collect()
+    /// Opens those of the repositories whose names are meant, all at the same time, each by its name.
+    pub fn open_repositories(
+        &self,
+        is_meant: impl Fn(&str) -> bool,
+    ) -> Vec<(String, Result<OpenRepository<'_>>)> {
+        thread::scope(|scope| {
+            let begin = |chosen: Result<Chosen>| {
+                let name = chosen.as_ref().map_or("the repository".to_owned(), Chosen::label);
+                let open = || chosen.and_then(|chosen| self.open_chosen(chosen));
+                is_meant(&name).then(|| (name, scope.spawn(open)))
+            };
+            let opening: Vec<_> = self.every_chosen().into_iter().filter_map(begin).collect();
+            opening.into_iter().map(|(name, thread)| (name, joined(thread))).collect()
+        })
     }
 
     /// Opens the repository to write to it; the default one is made if it is not there.

@@ -27,7 +27,8 @@ pub fn status(context: &Context) -> Result<Vec<DatabaseStatus>> {
             databases.insert(database.name.clone(), database);
         }
     }
-    let opened = context.reachable_repositories();
+    let opened = context.open_repositories(|_| true).into_iter();
+    let opened: Vec<_> = opened.filter_map(|(_, opened)| opened.ok()).collect();
     for database in databases.values_mut() {
         let address = DatabaseAddress::new(&context.host_name(), &database.name)?;
         for repository in &mut database.repositories {

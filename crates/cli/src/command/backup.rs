@@ -112,11 +112,9 @@ fn clean_up(
     session: &Session,
     report: &EverywhereReport,
 ) -> Vec<(String, Result<CleanupReport, Error>)> {
-    let mut opened = session.context.open_repositories();
+    let mut opened = session.context.open_repositories(|name| report.has(name));
     // Where this host removes nothing, another one cleans up.
-    opened.retain(|(name, opened)| {
-        report.has(name) && !opened.as_ref().is_ok_and(OpenRepository::is_append_only)
-    });
+    opened.retain(|(_, opened)| !opened.as_ref().is_ok_and(OpenRepository::is_append_only));
     let clean = |(name, opened): (String, Result<OpenRepository<'_>, Error>)| {
         let cleaned = opened.and_then(|opened| cleanup(&opened, &session.progress));
         (name, cleaned)

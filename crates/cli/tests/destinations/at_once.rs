@@ -117,6 +117,14 @@ fn what_is_sent_is_not_read_back() {
         two.home.write("app/notes.txt", format!("{run}\n"));
         two.home.write(&format!("app/below/{run}/new.txt"), "new\n");
     }
+    // What is verified is what came through.
+    two.arrange(never, Fault::Hang);
+    two.first.proxy.take_seen();
+    assert_eq!(two.home.json(&["backup", "--verify"])["verified"], true);
+    let seen = two.first.proxy.take_seen();
+    let sent = seen.iter().position(is_manifest).unwrap();
+    let is_read = |head: &Head| head.method == "GET" && head.path.contains("/ltx/0/");
+    assert!(seen[sent..].iter().any(is_read), "{seen:#?}");
 }
 
 /// The first one takes a part and says nothing: the second one has the backup all the same.

@@ -20,9 +20,10 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    /// The same backup, as it was copied to another repository.
-    pub(crate) fn copied(self, manifest: Manifest) -> Self {
-        Self { manifest, held: None, ..self }
+    /// The same backup as it is in another repository, among what was copied there.
+    pub(crate) fn copied(self, copies: Vec<Manifest>) -> Self {
+        let copy = copies.into_iter().find(|copy| copy.id == self.manifest.id);
+        Self { manifest: copy.unwrap_or(self.manifest), held: None, ..self }
     }
 
     /// It is there: tells so, and verifies it if that was asked for.

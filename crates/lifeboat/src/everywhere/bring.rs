@@ -191,9 +191,7 @@ impl Other<'_> {
         let backup = match self.outcome? {
             Got::Backup(report) => *report,
             Got::Copies(opened, Brought { copied, .. }) => {
-                let copy = copied.into_iter().find(|copied| copied.id == written.manifest.id);
-                let written = copy.map(|copy| written.copied(copy)).ok_or(Error::Skipped)?;
-                written.complete(&opened, request, progress)?
+                written.copied(copied).complete(&opened, request, progress)?
             }
         };
         Ok((self.name, backup))
