@@ -127,21 +127,25 @@ impl Session {
         &self,
         act: impl Fn(&OpenRepository<'_>) -> Result<Exit, Error>,
     ) -> Result<Exit, Error> {
-        let mut opened = self.context.open_repositories(|_| true);
-        if opened.len() == 1 {
-            return opened.remove(0).1.and_then(|opened| act(&opened));
+        if !self.context.has_several_repositories() {
+            return self.context.open_only_repository().and_then(|opened| act(&opened));
         }
-        let mut exit = Exit::Ok;
-        for (name, opened) in opened {
-            self.head(&name)?;
-            let done = opened.and_then(|opened| act(&opened)).unwrap_or_else(|error| {
-                let exit = exit::of_error(&error);
-                output::error(&error, exit, self.global.json);
-                exit
-            });
-            exit = if exit == Exit::Ok { done } else { exit };
-        }
-        Ok(exit)
+        let mut exit = Ok(Exit::Ok);
+        self.context.each_repository(
+            |_| true,
+            |name, opened| {
+                let Ok(before) = exit else { return };
+                exit = self.head(&name).map(|()| {
+                    let done = opened.and_then(|opened| act(&opened)).unwrap_or_else(|error| {
+                        let exit = exit::of_error(&error);
+                        output::error(&error, exit, self.global.json);
+                        exit
+                    });
+                    if before == Exit::Ok { done } else { before }
+                });
+            },
+        );
+        exit
     }
 
     /// Says which repository the next lines are of.

@@ -5,7 +5,7 @@
 mod common;
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::net::TcpListener;
 use std::process::Stdio;
 use std::thread;
@@ -178,6 +178,24 @@ fn one_that_does_not_answer_delays_none() {
     assert!(backup.try_wait().unwrap().is_none(), "it still waits for the third");
     backup.kill().unwrap();
     backup.wait().unwrap();
+}
+
+/// Nor does it keep those waiting that are looked at before it.
+#[test]
+fn one_that_does_not_answer_is_looked_at_last() {
+    let (home, _database) = home();
+    home.ok(&["backup"]);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = fs::read_to_string(home.path("lifeboat.toml")).unwrap();
+    home.write("lifeboat.toml", config.replace("url = \"third\"", &s3_at(&silent)));
+    let mut check = home.command(&["check"]).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(check.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let told: Vec<String> = lines.take(4).collect();
+    assert_eq!([&told[0], &told[2]], ["first:", "second:"]);
+    assert!([&told[1], &told[3]].iter().all(|line| line.contains("no damage")), "{told:?}");
+    assert!(silent.accept().is_ok(), "it is asked meanwhile");
+    check.kill().unwrap();
+    check.wait().unwrap();
 }
 
 /// What is wrong with a request is told before anybody is asked: a repository that does not answer is waited for two

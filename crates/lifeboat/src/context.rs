@@ -352,11 +352,13 @@ impl Context {
         self.open_chosen(self.chosen()?)
     }
 
-    /// Opens those of the repositories whose names are meant, all at the same time, each by its name.
-    pub fn open_repositories(
-        &self,
+    /// Does something with each of the repositories whose names are meant, in their order. They are opened all at the
+    /// same time, so that a silent one is waited for once, and keeps none of those before it waiting.
+    pub fn each_repository<'a, T>(
+        &'a self,
         is_meant: impl Fn(&str) -> bool,
-    ) -> Vec<(String, Result<OpenRepository<'_>>)> {
+        mut act: impl FnMut(String, Result<OpenRepository<'a>>) -> T,
+    ) -> Vec<T> {
         thread::scope(|scope| {
             let begin = |chosen: Result<Chosen>| {
                 let name = chosen.as_ref().map_or("the repository".to_owned(), Chosen::label);
@@ -364,7 +366,7 @@ impl Context {
                 is_meant(&name).then(|| (name, scope.spawn(open)))
             };
             let opening: Vec<_> = self.every_chosen().into_iter().filter_map(begin).collect();
-            opening.into_iter().map(|(name, thread)| (name, joined(thread))).collect()
+            opening.into_iter().map(|(name, thread)| act(name, joined(thread))).collect()
         })
     }
 

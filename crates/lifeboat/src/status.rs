@@ -27,13 +27,13 @@ pub fn status(context: &Context) -> Result<Vec<DatabaseStatus>> {
             databases.insert(database.name.clone(), database);
         }
     }
-    let opened = context.open_repositories(|_| true).into_iter();
-    let opened: Vec<_> = opened.filter_map(|(_, opened)| opened.ok()).collect();
+    let opened = context.each_repository(|_| true, |_, opened| opened.ok());
     for database in databases.values_mut() {
         let address = DatabaseAddress::new(&context.host_name(), &database.name)?;
         for repository in &mut database.repositories {
             let id = repository.id.as_deref();
-            if let Some(opened) = opened.iter().find(|opened| Some(opened.id().as_str()) == id)
+            if let Some(opened) =
+                opened.iter().flatten().find(|opened| Some(opened.id().as_str()) == id)
                 && let Err(error) = look(opened.repository(), &address, repository)
             {
                 repository.problem.get_or_insert(crate::error::chain(&error));

@@ -112,14 +112,16 @@ fn clean_up(
     session: &Session,
     report: &EverywhereReport,
 ) -> Vec<(String, Result<CleanupReport, Error>)> {
-    let mut opened = session.context.open_repositories(|name| report.has(name));
-    // Where this host removes nothing, another one cleans up.
-    opened.retain(|(_, opened)| !opened.as_ref().is_ok_and(OpenRepository::is_append_only));
-    let clean = |(name, opened): (String, Result<OpenRepository<'_>, Error>)| {
-        let cleaned = opened.and_then(|opened| cleanup(&opened, &session.progress));
-        (name, cleaned)
-    };
-    opened.into_iter().map(clean).collect()
+    let cleaned = session.context.each_repository(
+        |name| report.has(name),
+        |name, opened| {
+            // Where this host removes nothing, another one cleans up.
+            let others = opened.as_ref().is_ok_and(OpenRepository::is_append_only);
+            let clean = || opened.and_then(|opened| cleanup(&opened, &session.progress));
+            (!others).then(|| (name, clean()))
+        },
+    );
+    cleaned.into_iter().flatten().collect()
 }
 
 fn show_cleanup(session: &Session, cleaned: &CleanupReport) -> Result<(), Error> {
