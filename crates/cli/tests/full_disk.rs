@@ -74,6 +74,35 @@ fn a_full_repository_at_the_first_backup() {
     home.ok(&["check", "--read-data", "-r", "disk/repository"]);
 }
 
+/// A small source would still fit: another repository gets all of them, not only that one.
+#[test]
+fn of_several_repositories_the_first_is_full() {
+    let home = Home::new();
+    let Some(disk) = SmallDisk::mount(&home.path("disk"), "16m") else { return };
+    let small = Database::create(&home.path("a.db"), "wal", 1);
+    let large = Database::create(&home.path("b.db"), "wal", 1500);
+    home.write(
+        "lifeboat.toml",
+        "[database.a]\npath = 'a.db'\n[database.b]\npath = 'b.db'\n\
+         [repository.first]\nurl = 'disk/repository'\n[repository.second]\nurl = 'second'\n",
+    );
+    for name in ["first", "second"] {
+        home.ok(&["init", "-r", name]);
+    }
+    disk.fill(300);
+    home.run(&["backup"]).fails(3, "No space left on device", "the disk is full: make room");
+    for (name, database) in [("a", &small), ("b", &large)] {
+        assert!(home.restored(&["-r", "second", name]) == database.bytes(), "{name}");
+    }
+    assert!(home.ids(&["-r", "first"]).is_empty());
+    disk.make_room();
+    home.ok(&["backup"]);
+    for name in ["first", "second"] {
+        assert!(home.restored(&["-r", name, "b"]) == large.bytes(), "{name}");
+    }
+    home.ok(&["check", "--read-data"]);
+}
+
 #[test]
 fn a_full_state_directory() {
     for journal_mode in ["wal", "delete"] {

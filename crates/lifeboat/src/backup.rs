@@ -146,19 +146,22 @@ impl Begun {
         request: &BackupRequest,
         progress: &dyn Progress,
     ) -> Result<BackupReport> {
-        self.write(opened, request, progress)?.complete(opened, request, progress)
+        let (id, alone) = (self.id, true);
+        write(opened, request, self, alone, progress)
+            .map_err(|error| failed(id, error, progress))?
+            .complete(opened, request, progress)
     }
 
-    /// Writes all of the backup; nobody is told yet that it is there.
+    /// Writes all of the backup to one of several repositories; nobody is told yet that it is there. If that
+    /// repository cannot be reached any more, or is full, there is none: another one may take all of it.
     pub(crate) fn write(
         self,
         opened: &OpenRepository<'_>,
         request: &BackupRequest,
         progress: &dyn Progress,
     ) -> Result<Written> {
-        let Self { id, started, found } = self;
-        write(opened, request, found, (id, started), progress)
-            .map_err(|error| failed(id, error, progress))
+        let (id, alone) = (self.id, false);
+        write(opened, request, self, alone, progress).map_err(|error| failed(id, error, progress))
     }
 
     /// There is nowhere to store them.
@@ -179,10 +182,11 @@ fn failed(id: BackupId, error: Error, progress: &dyn Progress) -> Error {
 fn write(
     opened: &OpenRepository<'_>,
     request: &BackupRequest,
-    mut found: Sources,
-    (id, started): (BackupId, Time),
+    begun: Begun,
+    alone: bool,
     progress: &dyn Progress,
 ) -> Result<Written> {
+    let Begun { id, started, mut found } = begun;
     let context = opened.context();
     opened.require_writable()?;
     if request.verify {
@@ -192,11 +196,14 @@ fn write(
     let options =
         CaptureOptions { rescan: request.rescan, base: request.base, take_over: request.take_over };
     let mut taken = Taken { failures: std::mem::take(&mut found.failures), ..Taken::default() };
+    let location = (!alone).then(|| opened.repository().location());
     for target in &found.databases {
         taken.database(opened, target, id, options, progress);
+        taken.must_be_taken_at(location.as_deref())?;
     }
     // Until the manifest is there, nobody may remove what it will name.
     let held = taken.files(opened, &found, id, progress);
+    taken.must_be_taken_at(location.as_deref())?;
     let Taken { sources, changed_by, skipped, failures, problems } = taken;
     if sources.is_empty() {
         return Err(if failures.is_empty() { Error::Skipped } else { first(failures) });

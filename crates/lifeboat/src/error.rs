@@ -369,14 +369,25 @@ impl Error {
 
     /// Whether the storage at a location failed.
     pub(crate) fn is_of_storage_at(&self, location: &str) -> bool {
+        self.storage().is_some_and(|storage| storage.location() == Some(location))
+    }
+
+    /// Whether the storage at a location takes nothing at all for now.
+    pub(crate) fn is_of_all_at(&self, location: &str) -> bool {
+        let takes_nothing = lifeboat_storage::Error::takes_nothing;
+        self.is_of_storage_at(location) && self.storage().is_some_and(takes_nothing)
+    }
+
+    fn storage(&self) -> Option<&lifeboat_storage::Error> {
         use lifeboat_repository::Error as Repository;
-        let storage = match self {
-            Self::Shared(error) => return error.is_of_storage_at(location),
+        match self {
+            Self::Shared(error) => error.storage(),
             Self::Repository(Repository::Storage(error))
-            | Self::Repository(Repository::Files(lifeboat_restic::Error::Storage(error))) => error,
-            _ => return false,
-        };
-        storage.location() == Some(location)
+            | Self::Repository(Repository::Files(lifeboat_restic::Error::Storage(error))) => {
+                Some(error)
+            }
+            _ => None,
+        }
     }
 
     /// Whether other bytes have the name of an object that was to be written.

@@ -120,6 +120,14 @@ impl Error {
         }
     }
 
+    /// Whether the store, or the disk, takes nothing at all for now: it cannot be reached, or is full.
+    #[must_use]
+    pub fn takes_nothing(&self) -> bool {
+        let Self::Storage { source, .. } = self else { return false };
+        source.kind() == io::ErrorKind::StorageFull
+            || Failure::of(self).is_some_and(|failure| failure.cause.may_pass())
+    }
+
     /// Whether the store keeps an object from being removed for now ([`Cause::Protected`]).
     #[must_use]
     pub fn is_protected(&self) -> bool {

@@ -217,6 +217,33 @@ fn what_only_the_first_one_had_does_not_keep_the_second_from_a_backup() {
     }
 }
 
+/// The first one is opened, and fails when it is asked what it has: it is not asked for each source.
+#[test]
+fn another_takes_the_place_of_a_first_one_that_falls_silent() {
+    let two = Two::new();
+    let config = std::fs::read_to_string(two.home.path("lifeboat.toml")).unwrap();
+    let _other = Database::create(&two.home.path("other.db"), "wal", 10);
+    two.home.write("lifeboat.toml", config + "[database.other]\npath = 'other.db'\n");
+    let is_asked: Meant = |head| head.path.contains("leases");
+    for backups in 1..3 {
+        two.database.change(5);
+        two.arrange(is_asked, Fault::Answer(500, "", "<Error><Code>InternalError</Code></Error>"));
+        two.first.proxy.take_seen();
+        let ran = two.home.run(&["backup", "--json"]);
+        let seen = two.first.proxy.take_seen();
+        two.mend();
+        assert_eq!(ran.code, Some(3), "{ran:?}");
+        let told = summary(&ran);
+        assert_eq!(told["others"][0]["name"], "first", "{told}");
+        assert_eq!(told["sources"].as_array().unwrap().len(), 3, "{told}");
+        assert!(!seen.iter().any(|head| head.path.contains("other")), "{seen:#?}");
+        assert_eq!(two.home.ids(&["-r", "second"]).len(), backups);
+    }
+    two.home.ok(&["backup"]);
+    assert!(two.home.restored(&["-r", "first", "app"]) == two.database.bytes());
+    two.home.ok(&["check", "--read-data"]);
+}
+
 /// Killed while the first one takes one object after the other, it leaves what the next run completes.
 #[test]
 fn a_killed_process_leaves_nothing_that_harms() {

@@ -79,6 +79,16 @@ impl Taken {
         failed.into_iter().for_each(|error| self.fail(name, error));
     }
 
+    /// The error of a source that failed because the storage at a location, if one is meant, takes nothing.
+    pub(super) fn must_be_taken_at(&mut self, location: Option<&str>) -> Result<()> {
+        let Some(location) = location else { return Ok(()) };
+        let is_there = |failure: &SourceReport| failure.error.is_of_all_at(location);
+        match self.failures.iter().position(is_there) {
+            Some(at) => Err(self.failures.swap_remove(at).error),
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn fail(&mut self, name: &str, error: Error) {
         self.failures.push(SourceReport { source: name.to_owned(), error });
     }

@@ -78,14 +78,15 @@ impl Made {
             Ok(deferred) => deferred,
             Err(error) => return Err(begun.fail(error, progress)),
         };
-        let Some(deferred) = deferred else {
-            return Ok(Self::There(Box::new(begun.store(opened, request, progress)?)));
-        };
-        match begun.write(opened, request, progress) {
-            Ok(written) => Ok(Self::Waiting(Box::new(written), deferred)),
-            Err(error) => {
-                // That it cannot be taken away there comes after that error.
-                let _ = deferred.clear();
+        let written = begun.write(opened, request, progress);
+        match (written, deferred) {
+            (Ok(written), Some(deferred)) => Ok(Self::Waiting(Box::new(written), deferred)),
+            (Ok(written), None) => {
+                Ok(Self::There(Box::new(written.complete(opened, request, progress)?)))
+            }
+            (Err(error), deferred) => {
+                // That what waits cannot be taken away comes after that error.
+                let _ = deferred.map(|deferred| deferred.clear());
                 Err(error)
             }
         }
