@@ -11,7 +11,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use lifeboat_storage::{Entry, Key, Storage, StoredContent};
+use lifeboat_storage::{Cause, Entry, Failure, Key, Storage, StoredContent};
 
 use crate::create::{digest_of, publish_content};
 use crate::document::key;
@@ -102,8 +102,8 @@ impl Repository {
     }
 
     /// Sends what a process that was killed left in an outbox: LTX files, if they are whole, and the origins of their
-    /// lineages. Then the outbox is empty. What is not whole is of no use: sealed again it would have other bytes. How
-    /// many objects were sent.
+    /// lineages. Then the outbox is empty. What is not whole is of no use: sealed again it would have other bytes; and what
+    /// is refused is given up. How many objects were sent.
     pub fn resume(&self, outbox: &dyn Storage) -> Result<u64> {
         let (marks, waiting): (Vec<_>, Vec<_>) =
             self.outgoing(outbox)?.into_iter().partition(|one| marked(&one.entry.key).is_some());
@@ -118,11 +118,14 @@ impl Repository {
             let is_whole = name.is_some_and(|name| ends.contains(&name)) || is_origin(&entry.key);
             if is_whole && !marked.contains(entry.key.as_str()) {
                 match self.send(outbox, entry) {
-                    // Somebody else has stored the same there: then these are not needed.
-                    Err(Error::Storage(lifeboat_storage::Error::Exists { .. })) => {}
-                    done => drop(done?),
+                    // What is refused, or taken by somebody else, would be in the way of all that comes after: a
+                    // capture finds that it is not there.
+                    Err(Error::Storage(error)) if is_of_object(&error) => {}
+                    done => {
+                        done?;
+                        sent += 1;
+                    }
                 }
-                sent += 1;
             }
             outbox.remove(&entry.key)?;
         }
@@ -137,6 +140,13 @@ impl Repository {
         let path = rest.strip_prefix("ltx/")?;
         Some(LtxName::parse(self.form(), path, entry.modified)?.0)
     }
+}
+
+/// Whether a storage refused an object, and would take others.
+fn is_of_object(error: &lifeboat_storage::Error) -> bool {
+    let cause = Failure::of(error).map(|failure| failure.cause);
+    matches!(error, lifeboat_storage::Error::Exists { .. })
+        || matches!(cause, Some(Cause::Denied | Cause::Invalid))
 }
 
 /// Beside an object that was sent and is still in its outbox there is an empty one in this directory.

@@ -159,6 +159,28 @@ fn what_a_killed_process_had_sealed_is_sent_by_the_next() {
     home.ok(&["check", "--read-data"]);
 }
 
+/// What the store refuses of one database keeps nothing else from it, now or with the next run.
+#[test]
+fn what_is_refused_of_one_source_is_not_in_the_way_of_others() {
+    const DENIED: Fault = Fault::Answer(403, "", "<Error><Code>AccessDenied</Code></Error>");
+    let home = Home::new();
+    let bucket = Bucket::new();
+    let database = configure(&home, &[("s3", bucket.table())]);
+    for run in 0..2_u32 {
+        bucket.proxy.decide(|head| is_capture(head).then_some(DENIED));
+        home.write("app/notes.txt", format!("{run}\n"));
+        let ran = home.run(&["backup", "--json"]);
+        bucket.proxy.decide(|_| None);
+        assert_eq!(ran.code, Some(3), "{ran:?}");
+        assert_eq!(summary(&ran)["sources"][0]["kind"], "files", "{ran:?}");
+        assert_eq!(home.ids(&[]).len(), run as usize + 1);
+        database.change(run + 3);
+    }
+    home.ok(&["backup"]);
+    assert!(home.restored(&["app"]) == database.bytes());
+    home.ok(&["check", "--read-data"]);
+}
+
 /// What is in the outboxes: keys and bytes.
 pub(crate) fn waiting(home: &Home) -> Vec<(String, Vec<u8>)> {
     let outboxes = home.state().join("outboxes");
