@@ -14,7 +14,7 @@ use crate::outbox::sent_mark;
 /// What is sent before the rest where space is short: nobody sees it before an index or a manifest names it.
 const LARGE: [&str; 2] = ["databases/", "data/"];
 /// What the next process sends if this one cannot: the rest is of use only if all of it comes through.
-const LASTS: [&str; 1] = ["databases/"];
+const RESUMED: [&str; 1] = ["databases/"];
 
 /// The objects in the outbox.
 #[derive(Debug, Default)]
@@ -53,7 +53,8 @@ impl Waiting {
     /// All that need not be in the outbox any more.
     fn drain(&mut self) -> Vec<Entry> {
         let mut done = std::mem::take(&mut self.sent);
-        let (last, useless) = self.objects.drain(..).partition(|entry| begins(&entry.key, &LASTS));
+        let (last, useless) =
+            self.objects.drain(..).partition(|entry| begins(&entry.key, &RESUMED));
         self.objects = last;
         done.extend::<VecDeque<_>>(useless);
         self.bytes -= done.iter().map(|entry| entry.size).sum::<u64>();
@@ -138,7 +139,7 @@ impl Shared {
     /// Sends an object that waits.
     fn send(&self, key: &Key, progress: &SentBytes<'_>) -> Result<()> {
         self.put_waiting(key, progress)?;
-        if begins(key, &LASTS) {
+        if begins(key, &RESUMED) {
             // Or the next process, if this one is killed, reads all of it back to be told that it is there.
             self.outbox.put(&sent_mark(key)?, b"")?;
         }
