@@ -149,7 +149,7 @@ impl Begun {
         let (id, alone) = (self.id, true);
         write(opened, request, self, alone, progress)
             .map_err(|error| failed(id, error, progress))?
-            .complete(opened, request, progress)
+            .complete(opened, Time::now(), request, progress)
     }
 
     /// Writes all of the backup to one of several repositories; nobody is told yet that it is there. If that

@@ -26,10 +26,11 @@ impl Written {
         Self { manifest: copy.unwrap_or(self.manifest), held: None, ..self }
     }
 
-    /// It is there: tells so, and verifies it if that was asked for.
+    /// It is there, since then: tells so, and verifies it if that was asked for.
     pub(crate) fn complete(
         self,
         opened: &OpenRepository<'_>,
+        completed: Time,
         request: &BackupRequest,
         progress: &dyn Progress,
     ) -> Result<BackupReport> {
@@ -41,7 +42,7 @@ impl Written {
         let mut report = BackupReport {
             name,
             manifest,
-            completed: Time::now(),
+            completed,
             failures,
             location,
             link,

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use lifeboat_repository::{BackupId, BackupName, Manifest, Source};
+use lifeboat_repository::{BackupId, BackupName, Manifest, Source, Time};
 
 use super::first::First;
 use super::open::{Opening, Place};
@@ -33,8 +33,8 @@ pub(super) struct Other<'a> {
 
 /// What a repository got.
 enum Got<'a> {
-    /// Copies.
-    Copies(Box<OpenRepository<'a>>, Brought),
+    /// Copies, by then.
+    Copies(Box<OpenRepository<'a>>, Brought, Time),
     /// A backup of its own.
     Backup(Box<BackupReport>),
 }
@@ -132,7 +132,7 @@ impl Origin<'_, '_> {
         match self.bring(&to, newest.as_ref(), progress) {
             Err(error) if self.is_to_blame(&error) => Attempt::Alone(name, to),
             brought => {
-                let outcome = brought.map(|brought| Got::Copies(to, brought));
+                let outcome = brought.map(|brought| Got::Copies(to, brought, Time::now()));
                 Attempt::Ended(Other { name, outcome })
             }
         }
@@ -170,7 +170,7 @@ impl Other<'_> {
     /// Whether it has a backup, or one of its own in its place.
     pub(super) fn has(&self, id: BackupId) -> bool {
         match &self.outcome {
-            Ok(Got::Copies(_, brought)) => brought.copied.iter().any(|copied| copied.id == id),
+            Ok(Got::Copies(_, brought, _)) => brought.copied.iter().any(|copied| copied.id == id),
             Ok(Got::Backup(_)) => true,
             Err(_) => false,
         }
@@ -190,8 +190,8 @@ impl Other<'_> {
     ) -> Result<(String, BackupReport)> {
         let backup = match self.outcome? {
             Got::Backup(report) => *report,
-            Got::Copies(opened, Brought { copied, .. }) => {
-                written.copied(copied).complete(&opened, request, progress)?
+            Got::Copies(opened, Brought { copied, .. }, when) => {
+                written.copied(copied).complete(&opened, when, request, progress)?
             }
         };
         Ok((self.name, backup))
@@ -199,7 +199,7 @@ impl Other<'_> {
 
     pub(super) fn into_elsewhere(self) -> Elsewhere {
         let outcome = self.outcome.map(|got| match got {
-            Got::Copies(_, brought) => brought,
+            Got::Copies(_, brought, _) => brought,
             Got::Backup(report) => Brought {
                 location: report.location,
                 link: report.link,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use lifeboat_repository::{BackupName, Deferred, Manifest};
+use lifeboat_repository::{BackupName, Deferred, Manifest, Time};
 
 use super::bring::{AsOne, Origin, Other, bring_each, bring_to_all, store_alone};
 use super::open::{Openers, Opening, Place};
@@ -82,7 +82,8 @@ impl Made {
         match (written, deferred) {
             (Ok(written), Some(deferred)) => Ok(Self::Waiting(Box::new(written), deferred)),
             (Ok(written), None) => {
-                Ok(Self::There(Box::new(written.complete(opened, request, progress)?)))
+                let report = written.complete(opened, Time::now(), request, progress)?;
+                Ok(Self::There(Box::new(report)))
             }
             (Err(error), deferred) => {
                 // That what waits cannot be taken away comes after that error.
@@ -125,8 +126,8 @@ impl First<'_> {
         origin.waiting = Some(written.held.as_ref());
         let (sent, others) = send_to_all(&origin, &deferred, others, request, progress);
         match sent {
-            Ok(()) => {
-                let backup = written.complete(&opened, request, progress)?;
+            Ok(sent) => {
+                let backup = written.complete(&opened, sent, request, progress)?;
                 let others = others.into_iter().map(Other::into_elsewhere).collect();
                 Ok(EverywhereReport { backup, first: name, caught_up, others })
             }
@@ -135,14 +136,14 @@ impl First<'_> {
     }
 }
 
-/// Sends what waits, and brings it to the others, all at the same time.
+/// Sends what waits, and brings it to the others, all at the same time; when all of it was sent.
 fn send_to_all<'a>(
     origin: &Origin<'_, '_>,
     deferred: &Deferred,
     others: Vec<Opening<'_, 'a>>,
     request: &BackupRequest,
     progress: &dyn Progress,
-) -> (Result<()>, Vec<Other<'a>>) {
+) -> (Result<Time>, Vec<Other<'a>>) {
     deferred.freeze_listings();
     let lock = origin.waiting.flatten().map(|files: &FilesPart| &files.lock);
     let fence = || Ok(lock.map_or(Ok(()), LockTicket::still_ours)?);
@@ -150,13 +151,16 @@ fn send_to_all<'a>(
     progress.begin("sending to all repositories", Some(deferred.waiting_bytes()));
     let told = AsOne { progress, counts: false };
     let (sent, brought) = thread::scope(|scope| {
-        let sender = scope.spawn(|| deferred.send(&fence, &|bytes| progress.advance(bytes)));
+        let sender = scope.spawn(|| {
+            let sent = deferred.send(&fence, &|bytes| progress.advance(bytes));
+            sent.map(|()| Time::now())
+        });
         let brought = bring_each(origin, others, &told);
         (joined(sender), brought)
     });
     progress.end();
     let cleared = deferred.clear();
-    (sent.and_then(|()| Ok(cleared?)), store_alone(brought, request, progress))
+    (sent.and_then(|sent| Ok(cleared.map(|()| sent)?)), store_alone(brought, request, progress))
 }
 
 /// The first repository failed when what waited was sent: another one that has the backup takes its place.
